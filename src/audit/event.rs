@@ -1,0 +1,170 @@
+//! What is recorded.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::call::refused::Code;
+use crate::call::request::Caller;
+use crate::digest::Digest;
+use crate::names::{CallId, Effect, OperationId, PlanId};
+
+/// One event of the record. Sensitive values are redacted before an event is made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// When, by the server's clock.
+    pub at: Timestamp,
+    /// The request it belongs to; `None` for events of the server itself.
+    pub call: Option<CallId>,
+    /// Who asked; `None` for events of the server itself.
+    pub caller: Option<Caller>,
+    /// What happened.
+    pub what: What,
+}
+
+/// The kinds of events.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum What {
+    /// The server started with these manifests, this policy and this configuration.
+    Started {
+        /// The program's version.
+        version: String,
+        /// Digest of all loaded manifests.
+        manifests: Digest,
+        /// Digest of the policy in force.
+        policy: Digest,
+        /// Digest of the configuration.
+        config: Digest,
+    },
+    /// A request arrived. Durable before anything is sent to AWS for it.
+    Requested {
+        /// The tool's name as the client wrote it, cut at 64 characters.
+        tool: String,
+        /// The arguments, sensitive and oversized values replaced by a mark.
+        arguments: Value,
+    },
+    /// A read was answered.
+    Answered {
+        /// The operation called.
+        operation: OperationId,
+        /// AWS's request id.
+        request_id: Option<String>,
+    },
+    /// A tool of the server's own was answered.
+    Served {
+        /// The tool's name.
+        tool: String,
+    },
+    /// The request was refused; nothing was changed.
+    Refused {
+        /// The kind.
+        code: Code,
+        /// What the agent was told.
+        message: String,
+        /// What only the operator sees.
+        operator_detail: Option<String>,
+        /// The plan, where there was one.
+        plan: Option<PlanId>,
+    },
+    /// A preview was made and filed.
+    Previewed {
+        /// The plan.
+        plan: PlanId,
+        /// Its digest.
+        digest: Digest,
+        /// The operation it would call.
+        operation: OperationId,
+        /// The effect, raised by what the preview showed.
+        effect: Effect,
+        /// The targets' ARNs.
+        targets: Vec<String>,
+    },
+    /// The person was asked to confirm.
+    Asked {
+        /// The plan.
+        plan: PlanId,
+        /// The plan's digest.
+        digest: Digest,
+        /// Digest of the text shown.
+        prompt: Digest,
+    },
+    /// The person confirmed with the exact text.
+    Confirmed {
+        /// The plan.
+        plan: PlanId,
+        /// The plan's digest.
+        digest: Digest,
+        /// Milliseconds between showing the prompt and the answer.
+        answered_after_ms: u64,
+        /// True where that is faster than a person can read the prompt.
+        faster_than_reading: bool,
+    },
+    /// A changing call is about to be sent. Durable before its first byte.
+    Intent {
+        /// The plan.
+        plan: PlanId,
+        /// The plan's digest.
+        digest: Digest,
+        /// The operation.
+        operation: OperationId,
+        /// The targets' ARNs.
+        targets: Vec<String>,
+        /// The role whose credentials are used.
+        role: Option<String>,
+    },
+    /// How a changing call ended.
+    Outcome {
+        /// The plan.
+        plan: PlanId,
+        /// `applied`, `failed` or `unknown`.
+        result: ResultWord,
+        /// AWS's request id.
+        request_id: Option<String>,
+        /// AWS's error, or why the outcome is unknown.
+        detail: Option<String>,
+    },
+    /// An unknown outcome was settled, or not, by reading the targets.
+    Reconciled {
+        /// The plan.
+        plan: PlanId,
+        /// `applied` (the targets changed), `failed` (they did not) or still `unknown`.
+        result: ResultWord,
+        /// What was read.
+        detail: String,
+    },
+}
+
+/// How a changing call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ResultWord {
+    /// AWS accepted it.
+    Applied,
+    /// AWS refused it; nothing changed.
+    Failed,
+    /// It is not known whether AWS acted.
+    Unknown,
+}
+
+/// The end of the chain: how many records there are, and the hash of the last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// Sequence number of the last record; 0 where there is none.
+    pub seq: u64,
+    /// Its hash.
+    pub hash: Digest,
+}
+
+/// A record as it is stored: the event's exact canonical text, so that the hash can be computed again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredRecord {
+    /// 1, 2, 3, ...
+    pub seq: u64,
+    /// Hash of the record before; of the genesis text for the first.
+    pub previous: Digest,
+    /// Hash of this record: over sequence number, previous hash and event.
+    pub hash: Digest,
+    /// The event, canonical JSON.
+    pub event: String,
+}

@@ -1,0 +1,3 @@
+//! The record: a hash chain of events. Every request leaves a trace in it, refusals included; secrets never do.
+
+pub mod event;

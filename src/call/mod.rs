@@ -1,0 +1,4 @@
+//! From a tool request to a call whose targets are known.
+
+pub mod refused;
+pub mod request;

@@ -1,0 +1,11 @@
+//! countersign
+
+#![warn(missing_docs)]
+
+pub mod audit;
+pub mod call;
+pub mod config;
+pub mod digest;
+pub mod names;
+pub mod plan;
+pub mod ports;

@@ -1,0 +1,3 @@
+//! Manifests: what a tool may do, as an admin declares it.
+
+pub mod spec;

@@ -1,0 +1,181 @@
+//! `ToolSpec`: one compiled manifest. Only [`super::compile`] and [`super::family`] make one.
+
+use serde_json::Value;
+
+use super::expression::Expression;
+use super::template::Template;
+use crate::digest::Digest;
+use crate::names::{Effect, OperationId};
+
+/// What a manifest declares, every reference resolved and checked.
+#[derive(Debug)]
+pub struct Tool {
+    /// `^[a-z0-9_]{1,40}$`.
+    pub name: String,
+    /// For people, such as `Terminate EC2 instances`.
+    pub title: String,
+    /// One or two sentences for the model and the person.
+    pub summary: String,
+    /// Groups tools, such as `ec2`.
+    pub toolset: String,
+    /// The operation it calls.
+    pub operation: OperationId,
+    /// The least harm it does; a preview can raise it.
+    pub effect: Effect,
+    /// What the agent may pass. Nothing else exists for it.
+    pub input: Vec<InputMember>,
+    /// Members the manifest sets itself.
+    pub fixed: Vec<(String, Value)>,
+    /// What the call acts on; `None` for reads without targets and for families.
+    pub targets: Option<Targets>,
+    /// Least-privilege scopes of the call.
+    pub scopes: Vec<Scope>,
+    /// AWS's own dry run.
+    pub dry_run: DryRunKind,
+    /// What to count as depending on a target.
+    pub dependents: Vec<Dependent>,
+    /// What raises the effect.
+    pub raise_effect: Vec<RaiseEffect>,
+    /// The text to type, where the manifest names one. Context: that of one target.
+    pub confirm: Option<Template>,
+    /// How a call is undone.
+    pub undo: UndoSpec,
+    /// Limits of one call and of an hour.
+    pub limits: Limits,
+    /// Projects a read's output; context: the output.
+    pub output: Option<Expression>,
+    /// The AWS page this rests on.
+    pub docs: Option<String>,
+    /// Digest of the manifest's text.
+    pub digest: Digest,
+}
+
+/// One member of the operation's input that the agent may pass.
+#[derive(Debug)]
+pub struct InputMember {
+    /// The member's name in the service model.
+    pub member: String,
+    /// The agent must pass it (the model's requirements hold besides).
+    pub required: bool,
+    /// For the model that calls; `None`: derived from the service model.
+    pub description: Option<String>,
+    /// Narrower than the service model.
+    pub narrowing: Narrowing,
+}
+
+/// Constraints on top of the service model's.
+#[derive(Clone, Debug, Default)]
+pub struct Narrowing {
+    /// Least number of list items.
+    pub min_items: Option<u64>,
+    /// Most list items.
+    pub max_items: Option<u64>,
+    /// Least number.
+    pub min: Option<i64>,
+    /// Greatest number.
+    pub max: Option<i64>,
+    /// Only these values.
+    pub one_of: Vec<Value>,
+    /// The text (or each text of a list) must match, anchored at both ends.
+    pub pattern: Option<String>,
+}
+
+/// What a call acts on.
+#[derive(Debug)]
+pub struct Targets {
+    /// The targets' names. Context: the operation's arguments. Yields a text or a list of texts.
+    pub each: Expression,
+    /// A target's ARN. Context: see [`super::template`].
+    pub arn: Template,
+    /// How its state is read; `None` where it can't be.
+    pub read: Option<TargetRead>,
+    /// Its tags, as AWS gives them. Context: the state.
+    pub tags: Option<Expression>,
+    /// What must not change until the call. Context: the state. `None`: the whole state.
+    pub fingerprint: Option<Expression>,
+    /// True where something protects it from deletion. Context: the state.
+    pub protected: Option<Expression>,
+}
+
+/// Reads one target's state.
+#[derive(Debug)]
+pub struct TargetRead {
+    /// A read operation.
+    pub operation: OperationId,
+    /// Its arguments. Context: that of one target, without `state`.
+    pub with: Template,
+    /// The state in its output; null means the target doesn't exist.
+    pub state: Expression,
+    /// AWS error codes that mean the target doesn't exist.
+    pub missing: Vec<String>,
+}
+
+/// IAM actions on resources.
+#[derive(Debug)]
+pub struct Scope {
+    /// Actions, such as `ec2:TerminateInstances`.
+    pub actions: Vec<String>,
+    /// ARNs. Context: that of one target.
+    pub resources: Vec<Template>,
+}
+
+/// AWS's own dry run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DryRunKind {
+    /// EC2's `DryRun` member.
+    Native,
+    /// None.
+    None,
+}
+
+/// Something that depends on a target.
+#[derive(Debug)]
+pub struct Dependent {
+    /// What it is, such as `volumes deleted with it`.
+    pub label: String,
+    /// A read operation.
+    pub operation: OperationId,
+    /// Its arguments. Context: that of one target.
+    pub with: Template,
+    /// The list of dependents' names (or objects) in its output; its length is the count.
+    pub list: Expression,
+}
+
+/// Raises the effect where the preview shows worse.
+#[derive(Debug)]
+pub struct RaiseEffect {
+    /// True raises. Context: `{arguments, targets: [{id, arn, state, tags}], dependents: [{label, target, count}]}`.
+    pub when: Expression,
+    /// To at least this effect.
+    pub to: Effect,
+    /// Told to the person.
+    pub because: String,
+}
+
+/// How a call is undone.
+#[derive(Debug)]
+pub enum UndoSpec {
+    /// By another tool.
+    Recipe {
+        /// The tool's name.
+        tool: String,
+        /// Its arguments. Context: that of one target, with `state`, and `arguments`.
+        with: Template,
+        /// What will not come back.
+        loses: Vec<String>,
+    },
+    /// Not at all.
+    None {
+        /// Why not.
+        reason: String,
+    },
+}
+
+/// Limits that a manifest sets.
+#[derive(Clone, Debug, Default)]
+pub struct Limits {
+    /// Most targets of one call.
+    pub per_call: Option<u32>,
+    /// Most targets in an hour, for one agent.
+    pub per_hour: Option<u32>,
+}

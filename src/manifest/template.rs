@@ -1,0 +1,1 @@
+//! Templates of manifests: JSON values with `{expression}` in their texts.

@@ -1,0 +1,228 @@
+//! `FiledPlan`: a plan as it lies in the store. It is a record, not a stage: nothing can be applied with it alone.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::digest::{Digest, NotCanonical};
+use crate::names::{Agent, Effect, Human, OperationId, PlanId, Region, Stage};
+use crate::ports::{CredentialsNote, SignedRequest};
+
+/// The domain of plan digests; a change of [`PlanContent`]'s form changes it.
+pub const PLAN_DOMAIN: &str = "countersign.plan.v1";
+
+/// A filed plan: what was previewed, its digest, and what has become of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FiledPlan {
+    /// Everything the digest covers.
+    pub content: PlanContent,
+    /// The digest computed when it was filed.
+    pub digest: Digest,
+    /// What has become of it.
+    pub state: PlanState,
+    /// How it ended: AWS's request id, error, or what was reconciled; empty while it hasn't.
+    pub outcome: Option<String>,
+}
+
+/// What has become of a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PlanState {
+    /// Waiting to be applied.
+    Open,
+    /// Being applied by a living process.
+    Applying,
+    /// AWS accepted the call.
+    Applied,
+    /// AWS refused the call; nothing changed.
+    Failed,
+    /// It is not known whether AWS acted.
+    Unknown,
+    /// Its time ran out.
+    Expired,
+}
+
+impl PlanState {
+    /// The word as it is stored and shown.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Applying => "applying",
+            Self::Applied => "applied",
+            Self::Failed => "failed",
+            Self::Unknown => "unknown",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+impl fmt::Display for PlanState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// Everything that is shown to a person and bound by the digest. Sensitive values are redacted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlanContent {
+    /// The plan.
+    pub id: PlanId,
+    /// The tool's name.
+    pub tool: String,
+    /// The tool's title.
+    pub title: String,
+    /// Digest of the tool's manifest.
+    pub manifest: Digest,
+    /// Digest of the policy that decided.
+    pub policy: Digest,
+    /// The agent that asks.
+    pub agent: Agent,
+    /// The human it acts for.
+    pub human: Human,
+    /// Why, in the agent's words.
+    pub reason: String,
+    /// The account.
+    pub account: PlannedAccount,
+    /// The region.
+    pub region: Region,
+    /// The operation that would be called.
+    pub operation: OperationId,
+    /// The effect, after raising.
+    pub effect: Effect,
+    /// What raised the effect.
+    pub raised: Vec<Raised>,
+    /// The operation's arguments, sensitive values replaced by a mark.
+    pub arguments: Value,
+    /// Digest of the arguments as they are.
+    pub arguments_digest: Digest,
+    /// What the call acts on, with its state before.
+    pub targets: Vec<PlannedTarget>,
+    /// The request, signed and not sent; made from the redacted arguments.
+    pub request: SignedRequest,
+    /// AWS's own dry run.
+    pub dry_run: DryRun,
+    /// What depends on the targets.
+    pub dependents: Vec<Dependents>,
+    /// How it could be undone.
+    pub undo: Undo,
+    /// What must be met before it can be applied.
+    pub obligations: Vec<Obligation>,
+    /// Whose credentials would be used.
+    pub credentials: CredentialsNote,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// From then on it is worth nothing.
+    pub expires_at: Timestamp,
+}
+
+impl PlanContent {
+    /// The digest that grants are bound to.
+    pub fn digest(&self) -> Result<Digest, NotCanonical> {
+        Digest::of(PLAN_DOMAIN, self)
+    }
+}
+
+/// The account a plan is for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedAccount {
+    /// Its twelve digits.
+    pub id: String,
+    /// Its name in the configuration.
+    pub name: String,
+    /// Its stage.
+    pub stage: Stage,
+}
+
+/// Why the effect is worse than the manifest's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Raised {
+    /// The effect it was raised to.
+    pub to: Effect,
+    /// The reason, in the manifest's words.
+    pub because: String,
+}
+
+/// One target and its state before the call.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlannedTarget {
+    /// The name the call uses, such as `i-0123456789abcdef0`.
+    pub id: String,
+    /// Its ARN.
+    pub arn: String,
+    /// Its state, sensitive values replaced by a mark; null where the manifest reads none.
+    pub state: Value,
+    /// What must not change until the call.
+    pub fingerprint: Value,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
+    /// Its stage.
+    pub stage: Stage,
+    /// What protects it from deletion, where anything does.
+    pub protected: bool,
+}
+
+/// What AWS's own dry run said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "result", rename_all = "snake_case")]
+pub enum DryRun {
+    /// AWS would have let it through.
+    Passed,
+    /// AWS offers none for this operation.
+    NotOffered,
+    /// None was made, because this endpoint can't be trusted with one.
+    NotTrusted {
+        /// What the canary showed.
+        reason: String,
+    },
+}
+
+/// Things that depend on a target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dependents {
+    /// What they are, such as `volumes deleted with it`.
+    pub label: String,
+    /// The target they depend on.
+    pub target: String,
+    /// How many; `None` where it could not be found out.
+    pub count: Option<u64>,
+    /// Some of their names.
+    pub sample: Vec<String>,
+    /// Why the count isn't known.
+    pub unknown_because: Option<String>,
+}
+
+/// How the call could be undone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "undo", rename_all = "snake_case")]
+pub enum Undo {
+    /// By another tool call, itself previewed and confirmed.
+    Recipe {
+        /// The tool.
+        tool: String,
+        /// Its arguments.
+        arguments: Value,
+        /// What will not come back.
+        loses: Vec<String>,
+    },
+    /// Not at all.
+    None {
+        /// Why not.
+        reason: String,
+    },
+}
+
+/// What must be met before a plan can be applied.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "obligation", rename_all = "snake_case")]
+pub enum Obligation {
+    /// The plan must have been shown before.
+    Preview,
+    /// The person the agent acts for types this text.
+    Confirmation {
+        /// The exact text.
+        text: String,
+    },
+}

@@ -1,0 +1,275 @@
+//! What the chain needs of the world outside, as traits. Each has a real, a fake and a failing implementation.
+//!
+//! `aws/` implements [`Cloud`], `store/` implements [`Store`]; `testing.rs` holds the fakes.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::audit::event::{Event, Head, StoredRecord};
+use crate::config::Account;
+use crate::digest::Digest;
+use crate::names::{Agent, CallId, GrantId, Human, OperationId, PlanId, Region};
+use crate::plan::filed::{FiledPlan, PlanState};
+
+/// The present time. `SystemTime::now` is called nowhere else.
+pub trait Clock: Send + Sync + Debug {
+    /// Now, in UTC.
+    fn now(&self) -> Timestamp;
+}
+
+/// What credentials a session at AWS is for. Reads and changes never share credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Purpose {
+    /// Reading a call's targets, or a read tool's answer.
+    Read,
+    /// The one changing call.
+    Change,
+}
+
+/// For whom and what a session at AWS is opened.
+#[derive(Clone, Debug)]
+pub struct SessionRequest {
+    /// The account, with the roles configured for it.
+    pub account: Account,
+    /// The region calls go to.
+    pub region: Region,
+    /// Which of the two roles.
+    pub purpose: Purpose,
+    /// Becomes the role session's name.
+    pub call: CallId,
+    /// Becomes the source identity.
+    pub human: Human,
+    /// Becomes a session tag.
+    pub agent: Agent,
+}
+
+/// AWS, as the chain sees it.
+#[async_trait]
+pub trait Cloud: Send + Sync + Debug {
+    /// Gets credentials for one call (or, for reads, shares them) and returns a session that uses only these.
+    async fn open(&self, request: SessionRequest) -> Result<Arc<dyn CloudSession>, CloudError>;
+}
+
+/// A session at AWS: one account, one region, one set of credentials.
+#[async_trait]
+pub trait CloudSession: Send + Sync + Debug {
+    /// Calls an operation and waits for AWS's answer. `arguments` is a JSON object in the model's own member names.
+    async fn send(&self, operation: &OperationId, arguments: &Value) -> Result<CloudReply, CloudError>;
+
+    /// Builds and signs the request exactly as `send` would, and does not send it.
+    async fn sign(&self, operation: &OperationId, arguments: &Value) -> Result<SignedRequest, CloudError>;
+
+    /// The address that `operation` would be sent to, such as `https://ec2.eu-central-1.amazonaws.com`.
+    fn endpoint(&self, operation: &OperationId) -> Result<String, CloudError>;
+
+    /// Whose credentials these are.
+    fn credentials(&self) -> CredentialsNote;
+}
+
+/// Whose credentials a session uses; goes into plans and records. Holds no secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CredentialsNote {
+    /// The role's ARN; `None` where no role is configured and the server's own identity is used.
+    pub role: Option<String>,
+}
+
+/// AWS's answer to a call.
+#[derive(Clone, Debug)]
+pub struct CloudReply {
+    /// The output, a JSON object in the model's member names; blobs are base64, timestamps RFC 3339.
+    pub output: Value,
+    /// AWS's request id.
+    pub request_id: Option<String>,
+}
+
+/// A request that was signed and not sent. Credentials and signature are replaced by a mark.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedRequest {
+    /// The HTTP method.
+    pub method: String,
+    /// The whole address, with its query.
+    pub url: String,
+    /// Header names (lower case) and values in order; volatile and secret values are replaced by a mark.
+    pub headers: Vec<(String, String)>,
+    /// The body as text; base64 where it isn't UTF-8. Sensitive members are redacted before the body is built.
+    pub body: String,
+}
+
+/// Why a call has no good answer. What matters most is whether AWS may have acted.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum CloudError {
+    /// Nothing was sent: AWS has not acted.
+    #[error("nothing was sent: {reason}")]
+    NotSent {
+        /// What stood in the way, and the mend.
+        reason: String,
+    },
+    /// AWS answered with an error (4xx): it refused the call.
+    #[error("AWS answered {code}: {message}")]
+    Refused {
+        /// AWS's error code, such as `UnauthorizedOperation`.
+        code: String,
+        /// AWS's message.
+        message: String,
+        /// The HTTP status.
+        status: u16,
+        /// AWS's request id.
+        request_id: Option<String>,
+    },
+    /// The request left, and no conclusive answer came (time-out, broken connection, 5xx): AWS may have acted.
+    #[error("no conclusive answer: {reason}")]
+    Unknown {
+        /// What happened.
+        reason: String,
+        /// AWS's request id, where an answer came.
+        request_id: Option<String>,
+    },
+}
+
+/// A consent on record, bound to one plan's digest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrantRecord {
+    /// Its identifier.
+    pub id: GrantId,
+    /// The plan consented to.
+    pub plan: PlanId,
+    /// That plan's digest at the time of consent.
+    pub digest: Digest,
+    /// Who consented.
+    pub by: Human,
+    /// When.
+    pub at: Timestamp,
+    /// From then on it is worth nothing.
+    pub expires_at: Timestamp,
+    /// Milliseconds between showing the prompt and the answer.
+    pub answered_after_ms: u64,
+}
+
+/// What `arm` asks of the store, all or nothing.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// The plan, which must be in state `open`.
+    pub plan: PlanId,
+    /// Its digest, which must equal the filed one.
+    pub digest: Digest,
+    /// Unused, unexpired grants for that digest; they are used up.
+    pub grants: Vec<GrantId>,
+    /// ARNs no other plan may be applying at the same time.
+    pub targets: Vec<String>,
+    /// Now; plans and grants that expired before it don't count.
+    pub now: Timestamp,
+    /// Rolling-hour budget of the tool, in targets; `None` where the manifest sets none.
+    pub per_hour: Option<HourlyBudget>,
+}
+
+/// A tool's budget of targets per rolling hour and agent.
+#[derive(Clone, Debug)]
+pub struct HourlyBudget {
+    /// The tool's name.
+    pub tool: String,
+    /// The agent that is counted.
+    pub agent: Agent,
+    /// Most targets per hour.
+    pub most: u32,
+    /// Targets of this call.
+    pub asks: u32,
+}
+
+/// Why the store did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The plan is not open any more: someone else applied it, or it ended.
+    #[error("plan {plan} is {state}")]
+    NotOpen {
+        /// The plan.
+        plan: PlanId,
+        /// Its state.
+        state: PlanState,
+    },
+    /// The plan or a grant has expired, is missing, used, or is for another digest.
+    #[error("{0}")]
+    NotGranted(String),
+    /// Another plan is applying to the same target.
+    #[error("another plan ({plan}) is changing {target} now")]
+    TargetBusy {
+        /// The contested target's ARN.
+        target: String,
+        /// The plan that holds it.
+        plan: PlanId,
+    },
+    /// The tool's hourly budget is used up.
+    #[error("the budget of {most} targets an hour for `{tool}` has {left} left, this call needs {asks}")]
+    OverBudget {
+        /// The tool.
+        tool: String,
+        /// The budget.
+        most: u32,
+        /// What is left of it.
+        left: u32,
+        /// What was asked for.
+        asks: u32,
+    },
+    /// The store itself failed. Whatever was under way must stop.
+    #[error("the store failed: {0}")]
+    Failed(String),
+}
+
+/// Which plans to list.
+#[derive(Clone, Debug, Default)]
+pub struct PlanFilter {
+    /// Only of this agent.
+    pub agent: Option<Agent>,
+    /// Only in these states; empty means all.
+    pub states: Vec<PlanState>,
+    /// At most so many, newest first.
+    pub limit: u32,
+}
+
+/// Plans, grants and the audit chain. Every method that takes events makes state and events durable together.
+#[async_trait]
+pub trait Store: Send + Sync + Debug {
+    /// Appends events to the audit chain, in order; durable when it returns.
+    async fn append(&self, events: Vec<Event>) -> Result<Head, StoreError>;
+
+    /// Files a new plan (state `open`) together with its event.
+    async fn file_plan(&self, plan: FiledPlan, event: Event) -> Result<(), StoreError>;
+
+    /// One plan; `None` where there is none of that id. An expired open plan is returned as `expired` at `now`.
+    async fn plan(&self, id: &PlanId, now: Timestamp) -> Result<Option<FiledPlan>, StoreError>;
+
+    /// Plans, newest first.
+    async fn plans(&self, filter: PlanFilter, now: Timestamp) -> Result<Vec<FiledPlan>, StoreError>;
+
+    /// Records a grant together with its event.
+    async fn grant(&self, grant: GrantRecord, event: Event) -> Result<(), StoreError>;
+
+    /// The unused grants of a plan, expired ones included.
+    async fn grants(&self, plan: &PlanId) -> Result<Vec<GrantRecord>, StoreError>;
+
+    /// In one transaction: checks and carries out the claim (plan `open` to `applying`, grants used, targets held,
+    /// budget counted) and appends the intent. Exactly one of several concurrent claims wins.
+    async fn claim(&self, claim: Claim, intent: Event) -> Result<(), StoreError>;
+
+    /// In one transaction: sets an `applying` (or, when reconciling, `unknown`) plan's state, frees its targets where
+    /// the state is final, appends the outcome.
+    async fn settle(&self, plan: &PlanId, state: PlanState, outcome: Event) -> Result<(), StoreError>;
+
+    /// Marks plans that a process which is no longer alive was applying as `unknown`, with the events `event` makes,
+    /// and returns every plan in state `unknown`.
+    async fn orphans(
+        &self,
+        event: &(dyn for<'a> Fn(&'a FiledPlan) -> Event + Send + Sync),
+    ) -> Result<Vec<FiledPlan>, StoreError>;
+
+    /// A single-use mark, such as the nonce of a sealed state: true the first time, false ever after.
+    async fn use_once(&self, mark: &str, forget_after: Timestamp) -> Result<bool, StoreError>;
+
+    /// Records of the chain from sequence number `from` (the first is 1), at most `limit`.
+    async fn records(&self, from: u64, limit: u32) -> Result<Vec<StoredRecord>, StoreError>;
+}
