@@ -2,6 +2,7 @@
 
 #![warn(missing_docs)]
 
+pub mod approval;
 pub mod audit;
 pub mod call;
 pub mod config;

@@ -1,0 +1,3 @@
+//! Consent: asking the person the agent acts for, and redeeming what was granted.
+
+pub mod ask;
