@@ -10,3 +10,4 @@ pub mod digest;
 pub mod names;
 pub mod plan;
 pub mod ports;
+pub mod text;
