@@ -1,3 +1,4 @@
 //! The record: a hash chain of events. Every request leaves a trace in it, refusals included; secrets never do.
 
 pub mod event;
+pub mod record;
