@@ -1,0 +1,19 @@
+//! AWS by model: everything that knows AWS's wire, and nothing that knows why a call is made.
+//!
+//! ```text
+//! data/models.pack -> pack -> models -> service -> shape, operation      what AWS offers (facts, no IO)
+//! ```
+//!
+//! Other modules may read the models; only this folder may use the SDK's crates.
+
+pub mod models;
+pub mod operation;
+pub mod pack;
+pub mod redact;
+pub mod service;
+pub mod shape;
+
+pub use models::{ModelError, Models};
+pub use operation::{Auth, OperationModel};
+pub use service::ServiceModel;
+pub use shape::{Member, ShapeKind, ShapeModel, ShapeRef};

@@ -1,0 +1,212 @@
+//! Keeping secrets out of what people, models and records see.
+
+use serde_json::{Map, Value};
+
+use super::models::{ModelError, Models};
+use super::service::ServiceModel;
+use super::shape::{ShapeKind, ShapeModel};
+use crate::names::OperationId;
+
+/// What stands where a secret was.
+pub const REDACTED: &str = "[redacted]";
+
+/// Which side of an operation a value is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Its arguments.
+    Input,
+    /// Its result.
+    Output,
+}
+
+/// Text members whose name, in lower case, holds one of these are secret though AWS's model often doesn't say so.
+const SECRET_NAMES: &[&str] = &[
+    "accesstoken",
+    "authorizationtoken",
+    "authtoken",
+    "bearertoken",
+    "clientsecret",
+    "keymaterial",
+    "passphrase",
+    "password",
+    "plaintext",
+    "presignedurl",
+    "privatekey",
+    "refreshtoken",
+    "secretaccesskey",
+    "secretbinary",
+    "secretkey",
+    "secretstring",
+    "securitytoken",
+    "sessiontoken",
+    "signedurl",
+    "userdata",
+];
+
+/// Members that commonly hold secrets: service, structure, member. Whatever the member holds is left out as a whole.
+const SECRET_MEMBERS: &[(&str, &str, &str)] = &[
+    ("amplify", "App", "environmentVariables"),
+    ("amplify", "Branch", "environmentVariables"),
+    ("apprunner", "CodeConfigurationValues", "RuntimeEnvironmentVariables"),
+    ("apprunner", "ImageConfiguration", "RuntimeEnvironmentVariables"),
+    ("batch", "KeyValuePair", "value"),
+    ("cloudformation", "Parameter", "ParameterValue"),
+    ("cloudformation", "Output", "OutputValue"),
+    ("codebuild", "EnvironmentVariable", "value"),
+    ("codecommit", "GetBlobOutput", "content"),
+    ("ecr", "AuthorizationData", "authorizationToken"),
+    ("ecs", "KeyValuePair", "value"),
+    ("elasticbeanstalk", "ConfigurationOptionSetting", "Value"),
+    ("lambda", "Environment", "Variables"),
+    ("lambda", "EnvironmentResponse", "Variables"),
+    ("lambda", "FunctionCodeLocation", "Location"),
+    ("ssm", "Parameter", "Value"),
+    ("ssm", "ParameterHistory", "Value"),
+    ("ssm", "PutParameterRequest", "Value"),
+    ("sts", "GetFederationTokenResponse", "Credentials"),
+];
+
+/// A copy of an operation's arguments or result in which every secret is replaced by [`REDACTED`].
+///
+/// Secret is what the model marks as `sensitive`, and what the tables above name. A value that doesn't have the form the
+/// model expects is left out as a whole where the model expects a secret in it, so nothing slips through by being odd.
+pub fn redact(
+    models: &Models,
+    operation: &OperationId,
+    direction: Direction,
+    value: &Value,
+) -> Result<Value, ModelError> {
+    let (service, operation) = models.operation(operation)?;
+    let reference = match direction {
+        Direction::Input => &operation.input,
+        Direction::Output => &operation.output,
+    };
+    match reference {
+        Some(reference) => redact_shape(&service, &reference.shape, value),
+        None => Ok(value.clone()),
+    }
+}
+
+/// As [`redact`], for a value of a named shape.
+pub fn redact_shape(service: &ServiceModel, shape: &str, value: &Value) -> Result<Value, ModelError> {
+    if value.is_null() {
+        return Ok(Value::Null);
+    }
+    let shape = service.shape(shape)?;
+    if shape.sensitive {
+        return Ok(Value::from(REDACTED));
+    }
+    match (&shape.kind, value) {
+        (ShapeKind::Structure { .. }, Value::Object(entries)) => {
+            let members = entries.iter().map(|(name, value)| {
+                let redacted = match shape.member(name) {
+                    Some(member) => redact_member(service, &shape, name, &member.shape, value)?,
+                    None if secret_name(name) => Value::from(REDACTED),
+                    None => value.clone(),
+                };
+                Ok((name.clone(), redacted))
+            });
+            members.collect::<Result<Map<_, _>, _>>().map(Value::Object)
+        }
+        (ShapeKind::List { member, .. }, Value::Array(items)) => {
+            let items = items.iter().map(|item| redact_shape(service, &member.shape, item));
+            items.collect::<Result<Vec<_>, _>>().map(Value::Array)
+        }
+        (ShapeKind::Map { key, value: element, .. }, Value::Object(entries)) => {
+            if service.shape(&key.shape)?.sensitive {
+                return Ok(Value::from(REDACTED));
+            }
+            let entries = entries.iter().map(|(name, item)| {
+                let redacted = match item {
+                    Value::String(_) if secret_name(name) => Value::from(REDACTED),
+                    item => redact_shape(service, &element.shape, item)?,
+                };
+                Ok((name.clone(), redacted))
+            });
+            entries.collect::<Result<Map<_, _>, _>>().map(Value::Object)
+        }
+        (ShapeKind::Structure { .. } | ShapeKind::List { .. } | ShapeKind::Map { .. }, _) => Ok(Value::from(REDACTED)),
+        _ => Ok(value.clone()),
+    }
+}
+
+fn redact_member(
+    service: &ServiceModel,
+    structure: &ShapeModel,
+    name: &str,
+    shape: &str,
+    value: &Value,
+) -> Result<Value, ModelError> {
+    let listed = SECRET_MEMBERS.contains(&(service.name(), structure.name.as_str(), name));
+    let by_name = || -> Result<bool, ModelError> {
+        let text = match &service.shape(shape)?.kind {
+            ShapeKind::String { enum_values, .. } => enum_values.is_empty(),
+            ShapeKind::Blob(_) => true,
+            _ => false,
+        };
+        Ok(text && secret_name(name))
+    };
+    if !value.is_null() && (listed || by_name()?) {
+        return Ok(Value::from(REDACTED));
+    }
+    redact_shape(service, shape, value)
+}
+
+fn secret_name(name: &str) -> bool {
+    let name: String = name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    SECRET_NAMES.iter().any(|secret| name.contains(secret))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn redacted(operation: &str, direction: Direction, value: Value) -> Value {
+        redact(&Models::embedded().unwrap(), &operation.parse().unwrap(), direction, &value).unwrap()
+    }
+
+    #[test]
+    fn marked_listed_and_named_secrets_go_and_the_rest_stays() {
+        use Direction::{Input, Output};
+        let cases = [
+            ("secretsmanager:GetSecretValue", Output, json!({"Name": "n", "SecretString": "hunter2"})),
+            ("rds:CreateDBInstance", Input, json!({"DBInstanceIdentifier": "d", "MasterUserPassword": "hunter2"})),
+            (
+                "lambda:UpdateFunctionConfiguration",
+                Input,
+                json!({"FunctionName": "f", "Environment": {"Variables": {"K": "hunter2"}}}),
+            ),
+            (
+                "ssm:GetParameter",
+                Output,
+                json!({"Parameter": {"Name": "p", "Type": "SecureString", "Value": "hunter2"}}),
+            ),
+            (
+                "sts:AssumeRole",
+                Output,
+                json!({"Credentials": {"AccessKeyId": "AKIA", "SecretAccessKey": "hunter2", "SessionToken": "hunter2"}}),
+            ),
+            ("ec2:CreateKeyPair", Output, json!({"KeyName": "k", "KeyMaterial": "hunter2"})),
+            ("ec2:RunInstances", Input, json!({"ImageId": "ami-1", "UserData": "hunter2"})),
+            ("iam:CreateAccessKey", Output, json!({"AccessKey": {"UserName": "u", "SecretAccessKey": "hunter2"}})),
+            ("kms:Decrypt", Output, json!({"KeyId": "k", "Plaintext": "hunter2"})),
+        ];
+        for (operation, direction, value) in cases {
+            let text = redacted(operation, direction, value.clone()).to_string();
+            assert!(!text.contains("hunter2"), "{operation}: {text}");
+            assert!(text.contains(REDACTED), "{operation}: {text}");
+        }
+        let plain = json!({"InstanceIds": ["i-1"], "DryRun": true});
+        assert_eq!(redacted("ec2:TerminateInstances", Input, plain.clone()), plain);
+        let plain = json!({"SecretId": "prod/db", "ForceDeleteWithoutRecovery": true});
+        assert_eq!(redacted("secretsmanager:DeleteSecret", Input, plain.clone()), plain);
+    }
+
+    #[test]
+    fn odd_values_do_not_slip_through() {
+        let odd = json!({"FunctionName": "f", "Environment": "hunter2", "password": "hunter2"});
+        let text = redacted("lambda:UpdateFunctionConfiguration", Direction::Input, odd).to_string();
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+}
