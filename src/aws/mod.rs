@@ -6,6 +6,7 @@
 //!
 //! Other modules may read the models; only this folder may use the SDK's crates.
 
+pub mod endpoint;
 pub mod models;
 pub mod operation;
 pub mod pack;
