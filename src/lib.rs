@@ -6,9 +6,12 @@ pub mod approval;
 pub mod audit;
 pub mod aws;
 pub mod call;
+pub mod clock;
 pub mod config;
 pub mod digest;
 pub mod names;
 pub mod plan;
 pub mod ports;
+#[doc(hidden)]
+pub mod testing;
 pub mod text;

@@ -1,4 +1,5 @@
 //! The record: a hash chain of events. Every request leaves a trace in it, refusals included; secrets never do.
 
+pub mod chain;
 pub mod event;
 pub mod record;

@@ -1,0 +1,291 @@
+//! Fakes of the ports, for tests here and in `tests/`: a clock that is set by hand, a cloud that follows a script, a
+//! store that fails. The store itself has no fake: `store::SqliteStore` in a temporary folder is fast enough.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use crate::audit::event::{Event, Head, StoredRecord};
+use crate::digest::canonical_json;
+use crate::names::{OperationId, PlanId};
+use crate::plan::filed::{FiledPlan, PlanState};
+use crate::ports::{
+    Claim, Clock, Cloud, CloudError, CloudReply, CloudSession, CredentialsNote, GrantRecord, PlanFilter, Purpose,
+    SessionRequest, SignedRequest, Store, StoreError,
+};
+
+/// A clock that stands still until it is moved. Clones share their time.
+#[derive(Clone, Debug)]
+pub struct FixedClock(Arc<Mutex<Timestamp>>);
+
+impl FixedClock {
+    /// Stands at `now`.
+    pub fn at(now: Timestamp) -> Self {
+        Self(Arc::new(Mutex::new(now)))
+    }
+
+    /// Moves to `now`.
+    pub fn set(&self, now: Timestamp) {
+        *lock(&self.0) = now;
+    }
+
+    /// Moves on by `by`; stays where it is if that were beyond what a timestamp can hold.
+    pub fn advance(&self, by: SignedDuration) {
+        let mut now = lock(&self.0);
+        *now = now.checked_add(by).unwrap_or(*now);
+    }
+}
+
+impl Default for FixedClock {
+    /// The first second of 2026.
+    fn default() -> Self {
+        Self::at(Timestamp::from_second(1_767_225_600).unwrap_or_default())
+    }
+}
+
+impl Clock for FixedClock {
+    fn now(&self) -> Timestamp {
+        *lock(&self.0)
+    }
+}
+
+/// A call that reached the fake cloud.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SeenCall {
+    /// The account's twelve digits.
+    pub account: String,
+    /// The region's code.
+    pub region: String,
+    /// Which credentials it would have run under.
+    pub purpose: Purpose,
+    /// The operation.
+    pub operation: OperationId,
+    /// Its arguments.
+    pub arguments: Value,
+}
+
+/// A cloud that answers from a script and remembers what it was asked. Clones share script and memory.
+///
+/// Each operation has a queue of replies; the last one is given again and again. An operation without a script is
+/// answered with [`CloudError::NotSent`], so that a test says what it expects to be called.
+#[derive(Clone, Debug, Default)]
+pub struct FakeCloud(Arc<Mutex<Script>>);
+
+#[derive(Debug, Default)]
+struct Script {
+    replies: HashMap<OperationId, VecDeque<Result<Value, CloudError>>>,
+    opened: Vec<SessionRequest>,
+    sent: Vec<SeenCall>,
+    signed: Vec<SeenCall>,
+    refuse_to_open: Option<CloudError>,
+}
+
+impl FakeCloud {
+    /// A cloud with an empty script.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds an answer of `operation` (written `ec2:StopInstances`) with this output.
+    pub fn answers(self, operation: &str, output: Value) -> Self {
+        self.replies(operation, Ok(output))
+    }
+
+    /// Adds an error of `operation`.
+    pub fn fails(self, operation: &str, error: CloudError) -> Self {
+        self.replies(operation, Err(error))
+    }
+
+    /// Adds AWS's refusal of `operation`, with this code and status 400.
+    pub fn refuses(self, operation: &str, code: &str, message: &str) -> Self {
+        let (code, message) = (code.to_owned(), message.to_owned());
+        self.fails(
+            operation,
+            CloudError::Refused { code, message, status: 400, request_id: Some("fake-request".to_owned()) },
+        )
+    }
+
+    /// Adds a broken connection after `operation` was sent.
+    pub fn loses(self, operation: &str) -> Self {
+        self.fails(operation, CloudError::Unknown { reason: "the connection broke".to_owned(), request_id: None })
+    }
+
+    /// Gives nobody credentials any more.
+    pub fn refuse_to_open(&self, error: CloudError) {
+        lock(&self.0).refuse_to_open = Some(error);
+    }
+
+    /// Forgets the replies of `operation` that are left and answers with this output from now on.
+    pub fn change(&self, operation: &str, output: Value) {
+        if let Ok(operation) = operation.parse() {
+            lock(&self.0).replies.insert(operation, VecDeque::from([Ok(output)]));
+        }
+    }
+
+    /// Every call sent, in order.
+    pub fn sent(&self) -> Vec<SeenCall> {
+        lock(&self.0).sent.clone()
+    }
+
+    /// Every call sent under credentials for changes, in order.
+    pub fn changes(&self) -> Vec<SeenCall> {
+        self.sent().into_iter().filter(|call| call.purpose == Purpose::Change).collect()
+    }
+
+    /// Every call signed and not sent, in order.
+    pub fn signed(&self) -> Vec<SeenCall> {
+        lock(&self.0).signed.clone()
+    }
+
+    /// Every session opened, in order.
+    pub fn opened(&self) -> Vec<SessionRequest> {
+        lock(&self.0).opened.clone()
+    }
+
+    fn replies(self, operation: &str, reply: Result<Value, CloudError>) -> Self {
+        if let Ok(operation) = operation.parse() {
+            lock(&self.0).replies.entry(operation).or_default().push_back(reply);
+        }
+        self
+    }
+}
+
+#[async_trait]
+impl Cloud for FakeCloud {
+    async fn open(&self, request: SessionRequest) -> Result<Arc<dyn CloudSession>, CloudError> {
+        let mut script = lock(&self.0);
+        if let Some(error) = &script.refuse_to_open {
+            return Err(error.clone());
+        }
+        script.opened.push(request.clone());
+        Ok(Arc::new(FakeSession { request, cloud: self.clone() }))
+    }
+}
+
+/// A session at the fake cloud.
+#[derive(Debug)]
+struct FakeSession {
+    request: SessionRequest,
+    cloud: FakeCloud,
+}
+
+impl FakeSession {
+    fn seen(&self, operation: &OperationId, arguments: &Value) -> SeenCall {
+        SeenCall {
+            account: self.request.account.id.clone(),
+            region: self.request.region.as_str().to_owned(),
+            purpose: self.request.purpose,
+            operation: operation.clone(),
+            arguments: arguments.clone(),
+        }
+    }
+}
+
+#[async_trait]
+impl CloudSession for FakeSession {
+    async fn send(&self, operation: &OperationId, arguments: &Value) -> Result<CloudReply, CloudError> {
+        let mut script = lock(&self.cloud.0);
+        script.sent.push(self.seen(operation, arguments));
+        let number = script.sent.len();
+        let replies = script.replies.entry(operation.clone()).or_default();
+        let reply = if replies.len() > 1 { replies.pop_front() } else { replies.front().cloned() };
+        match reply {
+            Some(Ok(output)) => Ok(CloudReply { output, request_id: Some(format!("fake-{number}")) }),
+            Some(Err(error)) => Err(error),
+            None => Err(CloudError::NotSent { reason: format!("the fake cloud has no reply to `{operation}`") }),
+        }
+    }
+
+    async fn sign(&self, operation: &OperationId, arguments: &Value) -> Result<SignedRequest, CloudError> {
+        lock(&self.cloud.0).signed.push(self.seen(operation, arguments));
+        let body = canonical_json(arguments).map_err(|error| CloudError::NotSent { reason: error.to_string() })?;
+        Ok(SignedRequest {
+            method: "POST".to_owned(),
+            url: format!("{}/", self.endpoint(operation)?),
+            headers: vec![("x-fake-operation".to_owned(), operation.to_string())],
+            body: String::from_utf8_lossy(&body).into_owned(),
+        })
+    }
+
+    fn endpoint(&self, operation: &OperationId) -> Result<String, CloudError> {
+        Ok(format!("https://{}.{}.fake.invalid", operation.service(), self.request.region))
+    }
+
+    fn credentials(&self) -> CredentialsNote {
+        let account = &self.request.account;
+        CredentialsNote {
+            role: match self.request.purpose {
+                Purpose::Read => account.read_role.clone(),
+                Purpose::Change => account.change_role.clone(),
+            },
+        }
+    }
+}
+
+/// A store of which everything fails, as on a full or broken disk.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FailingStore;
+
+impl FailingStore {
+    fn fail<T>() -> Result<T, StoreError> {
+        Err(StoreError::Failed("the disk is full".to_owned()))
+    }
+}
+
+#[async_trait]
+impl Store for FailingStore {
+    async fn append(&self, _: Vec<Event>) -> Result<Head, StoreError> {
+        Self::fail()
+    }
+
+    async fn file_plan(&self, _: FiledPlan, _: Event) -> Result<(), StoreError> {
+        Self::fail()
+    }
+
+    async fn plan(&self, _: &PlanId, _: Timestamp) -> Result<Option<FiledPlan>, StoreError> {
+        Self::fail()
+    }
+
+    async fn plans(&self, _: PlanFilter, _: Timestamp) -> Result<Vec<FiledPlan>, StoreError> {
+        Self::fail()
+    }
+
+    async fn grant(&self, _: GrantRecord, _: Event) -> Result<(), StoreError> {
+        Self::fail()
+    }
+
+    async fn grants(&self, _: &PlanId) -> Result<Vec<GrantRecord>, StoreError> {
+        Self::fail()
+    }
+
+    async fn claim(&self, _: Claim, _: Event) -> Result<(), StoreError> {
+        Self::fail()
+    }
+
+    async fn settle(&self, _: &PlanId, _: PlanState, _: Event) -> Result<(), StoreError> {
+        Self::fail()
+    }
+
+    async fn orphans(
+        &self,
+        _: &(dyn for<'a> Fn(&'a FiledPlan) -> Event + Send + Sync),
+    ) -> Result<Vec<FiledPlan>, StoreError> {
+        Self::fail()
+    }
+
+    async fn use_once(&self, _: &str, _: Timestamp) -> Result<bool, StoreError> {
+        Self::fail()
+    }
+
+    async fn records(&self, _: u64, _: u32) -> Result<Vec<StoredRecord>, StoreError> {
+        Self::fail()
+    }
+}
+
+/// A panic while a fake was locked has failed its test already; the others may go on.
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
