@@ -1,0 +1,28 @@
+//! `Desk`: what the protocol's side needs of the chain.
+
+use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
+
+use crate::approval::ask::Asker;
+use crate::audit::record::Recorded;
+use crate::call::listing::ToolListing;
+use crate::call::request::ToolRequest;
+use crate::ports::StoreError;
+
+/// Where tool requests are handed in. The pipeline is the one desk; tests put others in its place.
+#[async_trait]
+pub trait Desk: Send + Sync + 'static {
+    /// The tools there are.
+    fn tools(&self) -> Vec<ToolListing>;
+
+    /// Takes a request through the whole chain. `cancel` says that nobody waits for the answer any more: what was not
+    /// sent to AWS yet must not be, what was sent is seen through to its outcome.
+    ///
+    /// Fails only where the answer could not be recorded.
+    async fn handle(
+        &self,
+        request: ToolRequest,
+        asker: &dyn Asker,
+        cancel: CancellationToken,
+    ) -> Result<Recorded, StoreError>;
+}

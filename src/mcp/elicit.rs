@@ -1,0 +1,266 @@
+//! Asking the person through the client: elicitation, in the two ways that MCP has known.
+//!
+//! What counts is the text in the form's only field, never the button that was pressed. The form has no default, no
+//! placeholder and no choices, so that a client that answers for its person has nothing to answer with.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rmcp::model::{
+    CancelledNotificationParam, ClientResult, ElicitRequest, ElicitRequestParams, ElicitResult, ElicitationAction,
+    ElicitationSchema, InputResponses, PrimitiveSchemaDefinition, ProgressNotificationParam, ProgressToken,
+    ServerRequest, StringSchema,
+};
+use rmcp::service::{ElicitationMode, Peer, PeerRequestOptions, RequestContext, RoleServer, ServiceError};
+use serde_json::Value;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::sealed::{Binding, Sealer};
+use crate::approval::ask::{Answer, Asker, Prompt};
+use crate::text::escape::quoted;
+
+/// The form's only field.
+pub const FIELD: &str = "confirmation";
+
+/// The key of the question among a result's input requests (MCP 2026-07-28).
+pub const QUESTION: &str = "confirmation";
+
+/// How often a client that wants to know is told that the person is still being waited for.
+const STILL_WAITING: Duration = Duration::from_secs(15);
+
+/// How long a progress notification may take to be sent before it is given up.
+const PROGRESS_PATIENCE: Duration = Duration::from_secs(1);
+
+/// The longest foreign error message that is passed on, in characters.
+const MESSAGE_MAX: usize = 200;
+
+/// The form that is shown for a prompt.
+pub fn form(prompt: &Prompt) -> Result<ElicitRequestParams, &'static str> {
+    let field = StringSchema::new().title("Confirmation").description(prompt.field_label.clone());
+    Ok(ElicitRequestParams::FormElicitationParams {
+        meta: None,
+        message: prompt.text.clone(),
+        requested_schema: ElicitationSchema::builder()
+            .required_property(FIELD, PrimitiveSchemaDefinition::String(field))
+            .build()?,
+    })
+}
+
+/// What a form that came back says. `after`: since it was shown.
+fn reading(result: ElicitResult, after: Duration) -> Answer {
+    match result.action {
+        ElicitationAction::Accept => match only_text(result.content) {
+            Some(text) => Answer::Typed { text, after },
+            None => Answer::Void { why: format!("the form came back without a text in `{FIELD}` and nothing else") },
+        },
+        ElicitationAction::Decline => Answer::Declined,
+        ElicitationAction::Cancel => Answer::Cancelled,
+        _ => Answer::Void { why: "the form came back with an action that MCP doesn't know".into() },
+    }
+}
+
+fn only_text(content: Option<Value>) -> Option<String> {
+    let Some(Value::Object(mut members)) = content else { return None };
+    match (members.remove(FIELD), members.is_empty()) {
+        (Some(Value::String(text)), true) => Some(text),
+        _ => None,
+    }
+}
+
+fn no_form() -> Answer {
+    Answer::Unavailable { why: "the client did not declare that it can show forms (capability `elicitation`)".into() }
+}
+
+/// Tells the client how a call goes, if it asked for that with a progress token.
+pub struct Progress {
+    peer: Peer<RoleServer>,
+    token: Option<ProgressToken>,
+    told: AtomicU64,
+    cancel: CancellationToken,
+}
+
+impl Progress {
+    /// For the call `context` belongs to; `cancel` ends it.
+    pub fn of(context: &RequestContext<RoleServer>, cancel: CancellationToken) -> Self {
+        Self { peer: context.peer.clone(), token: context.meta.get_progress_token(), told: AtomicU64::new(0), cancel }
+    }
+
+    async fn tell(&self, message: &str) {
+        let Some(token) = self.token.clone() else { return };
+        if self.cancel.is_cancelled() {
+            return;
+        }
+        let step = self.told.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        // The counter says only that something goes on; there is no total.
+        let step = f64::from(u32::try_from(step).unwrap_or(u32::MAX));
+        let notification = ProgressNotificationParam::new(token, step).with_message(message);
+        let sent = tokio::time::timeout(PROGRESS_PATIENCE, self.peer.notify_progress(notification)).await;
+        if !matches!(sent, Ok(Ok(()))) {
+            tracing::debug!("a progress notification was not sent");
+        }
+    }
+}
+
+/// Asks during the call, with a request of the server's own (MCP 2025-06-18 and 2025-11-25).
+pub struct InCall {
+    progress: Progress,
+    timeout: Duration,
+}
+
+impl InCall {
+    /// Waits at most `timeout` for the person.
+    pub fn new(progress: Progress, timeout: Duration) -> Self {
+        Self { progress, timeout }
+    }
+
+    async fn answer(&self, params: ElicitRequestParams) -> Answer {
+        let peer = &self.progress.peer;
+        let shown = Instant::now();
+        let request = ServerRequest::ElicitRequest(ElicitRequest::new(params));
+        let options = PeerRequestOptions::with_timeout(self.timeout);
+        let handle = match peer.send_cancellable_request(request, options).await {
+            Ok(handle) => handle,
+            Err(error) => return self.without_answer(error, shown),
+        };
+        let question = handle.id.clone();
+        let mut waiting = std::pin::pin!(handle.await_response());
+        let mut still_waiting = tokio::time::interval_at(shown + STILL_WAITING, STILL_WAITING);
+        loop {
+            tokio::select! {
+                response = &mut waiting => return match response {
+                    Ok(ClientResult::ElicitResult(result)) => reading(result, shown.elapsed()),
+                    Ok(_) => Answer::Void { why: "the client's answer to the form is not one that MCP knows".into() },
+                    Err(error) => self.without_answer(error, shown),
+                },
+                () = self.progress.cancel.cancelled() => {
+                    let reason = Some("the call was cancelled".to_owned());
+                    let withdraw = peer.notify_cancelled(CancelledNotificationParam::new(Some(question), reason));
+                    let _best_effort = tokio::time::timeout(PROGRESS_PATIENCE, withdraw).await;
+                    return Answer::Cancelled;
+                }
+                _ = still_waiting.tick() => self.progress.tell("waiting for the person's confirmation").await,
+            }
+        }
+    }
+
+    fn without_answer(&self, error: ServiceError, shown: Instant) -> Answer {
+        match error {
+            ServiceError::Timeout { .. } => Answer::TimedOut { after: shown.elapsed() },
+            ServiceError::Cancelled { .. } => Answer::Cancelled,
+            ServiceError::McpError(error) => Answer::Unavailable {
+                why: format!(
+                    "the client answered the form with an error: {} {}",
+                    error.code.0,
+                    quoted(&error.message, MESSAGE_MAX)
+                ),
+            },
+            ServiceError::UnexpectedResponse => {
+                Answer::Void { why: "the client's answer to the form is not one that MCP knows".into() }
+            }
+            other => {
+                tracing::warn!(error = %other, "the form did not reach the client");
+                Answer::Unavailable { why: "the form did not reach the client".into() }
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Asker for InCall {
+    async fn ask(&self, prompt: &Prompt) -> Answer {
+        if !self.progress.peer.supported_elicitation_modes().contains(&ElicitationMode::Form) {
+            return no_form();
+        }
+        if self.progress.cancel.is_cancelled() {
+            return Answer::Cancelled;
+        }
+        match form(prompt) {
+            Ok(params) => self.answer(params).await,
+            Err(why) => Answer::Unavailable { why: format!("the form could not be made: {why}") },
+        }
+    }
+
+    async fn progress(&self, message: &str) {
+        self.progress.tell(message).await;
+    }
+}
+
+/// Asks with the call's result, and gives out the answer that came with the next call (MCP 2026-07-28).
+pub struct AcrossCalls {
+    progress: Progress,
+    can_show_forms: bool,
+    sealer: Arc<Sealer>,
+    binding: Binding,
+    returned: Mutex<Returned>,
+}
+
+/// What the client sent along with the call.
+#[derive(Debug)]
+enum Returned {
+    /// Nothing: it is the first call.
+    Nothing,
+    /// A state, and answers.
+    Answer { state: String, responses: InputResponses },
+    /// Answers, and no state that would say to what.
+    Stray,
+    /// It was given out.
+    Taken,
+}
+
+impl AcrossCalls {
+    /// For the call `binding` names, with what the client sent along.
+    pub fn new(
+        progress: Progress,
+        context: &RequestContext<RoleServer>,
+        sealer: Arc<Sealer>,
+        binding: Binding,
+        state: Option<String>,
+        responses: Option<InputResponses>,
+    ) -> Self {
+        let returned = match (state, responses) {
+            (None, None) => Returned::Nothing,
+            (None, Some(_)) => Returned::Stray,
+            (Some(state), responses) => Returned::Answer { state, responses: responses.unwrap_or_default() },
+        };
+        // Neither form nor URL said: form is meant (MCP 2025-11-25, elicitation, capabilities).
+        let can_show_forms = context
+            .client_capabilities()
+            .and_then(|capabilities| capabilities.elicitation)
+            .is_some_and(|elicitation| elicitation.form.is_some() || elicitation.url.is_none());
+        Self { progress, can_show_forms, sealer, binding, returned: Mutex::new(returned) }
+    }
+}
+
+#[async_trait]
+impl Asker for AcrossCalls {
+    async fn ask(&self, prompt: &Prompt) -> Answer {
+        let void = |why: &str| Answer::Void { why: why.to_owned() };
+        if !self.can_show_forms {
+            return no_form();
+        }
+        let mut returned = self.returned.lock().await;
+        match std::mem::replace(&mut *returned, Returned::Taken) {
+            Returned::Nothing => Answer::Suspended,
+            Returned::Stray => void("an answer came without the state it belongs to"),
+            Returned::Taken => void("the person was asked before in this call"),
+            Returned::Answer { state, mut responses } => {
+                match self.sealer.redeem(&self.binding, &state, prompt).await {
+                    Err(instead) => instead,
+                    Ok(after) => match responses.remove(QUESTION).map(serde_json::from_value::<ElicitResult>) {
+                        Some(Ok(result)) => reading(result, after),
+                        Some(Err(_)) => void("the client's answer to the form is not one that MCP knows"),
+                        None => void("the call came back without the person's answer"),
+                    },
+                }
+            }
+        }
+    }
+
+    async fn progress(&self, message: &str) {
+        self.progress.tell(message).await;
+    }
+}

@@ -1,0 +1,140 @@
+//! The sealed state that ties a question to the call that brings its answer (MCP 2026-07-28, `requestState`).
+//!
+//! The client keeps the state between the two calls, so it is in an attacker's hands. It is authenticated with a key
+//! that lives and dies with this process, is worth something only for the very call it was made for, expires, and is
+//! used once, by the store's own record. It holds no secret: the client can read it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rmcp::model::{RequestStateCodec, SealOptions};
+use serde::{Deserialize, Serialize};
+
+use crate::approval::ask::{Answer, Prompt};
+use crate::call::request::{Caller, ToolRequest};
+use crate::digest::{Digest, NotCanonical, canonical_json};
+use crate::ports::{Clock, Store};
+
+/// The domain of argument digests.
+const ARGUMENTS_DOMAIN: &str = "countersign.arguments.v1";
+
+/// How long after its expiry a used mark is kept, in case the clock is set back.
+const KEEP_USED: jiff::SignedDuration = jiff::SignedDuration::from_hours(1);
+
+/// Seals and redeems states. One per process.
+pub struct Sealer {
+    codec: RequestStateCodec,
+    clock: Arc<dyn Clock>,
+    store: Arc<dyn Store>,
+    valid_for: Duration,
+}
+
+/// Why a question can't be sealed. Nothing was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum SealError {
+    /// The operating system gave no random bytes.
+    #[error("no random bytes: {0}")]
+    Random(#[from] getrandom::Error),
+    /// The codec failed.
+    #[error(transparent)]
+    Codec(#[from] rmcp::model::RequestStateError),
+    /// The prompt or the arguments have no canonical form.
+    #[error(transparent)]
+    NotCanonical(#[from] NotCanonical),
+    /// The expiry lies beyond the end of time.
+    #[error("no such time: {0}")]
+    Time(#[from] jiff::Error),
+}
+
+/// The call a state is for: it must be the same when the answer comes.
+#[derive(Clone, Debug, Serialize)]
+pub struct Binding {
+    caller: Caller,
+    tool: String,
+    arguments: Digest,
+}
+
+impl Binding {
+    /// Binds to the caller (agent, human, session and what the client says of itself), the tool and all arguments.
+    pub fn of(request: &ToolRequest) -> Result<Self, NotCanonical> {
+        Ok(Self {
+            caller: request.caller.clone(),
+            tool: request.tool.clone(),
+            arguments: Digest::of(ARGUMENTS_DOMAIN, &request.arguments)?,
+        })
+    }
+
+    fn associated_data(&self) -> Result<Vec<u8>, NotCanonical> {
+        Ok(canonical_json(&serde_json::to_value(self)?)?)
+    }
+}
+
+/// What the state says. The plan and the prompt are named by digest, the expected text is not in it.
+#[derive(Serialize, Deserialize)]
+struct Question {
+    plan: Digest,
+    prompt: Digest,
+    nonce: String,
+    asked_at: Timestamp,
+    expires_at: Timestamp,
+}
+
+impl Sealer {
+    /// A sealer with a fresh random key. Answers count for `valid_for` after the question.
+    pub fn new(clock: Arc<dyn Clock>, store: Arc<dyn Store>, valid_for: Duration) -> Result<Self, SealError> {
+        let mut key = vec![0_u8; RequestStateCodec::MIN_KEY_LENGTH];
+        getrandom::fill(&mut key)?;
+        Ok(Self { codec: RequestStateCodec::try_new(key)?, clock, store, valid_for })
+    }
+
+    /// Seals the question `prompt` asks for the call `binding` names.
+    pub fn seal(&self, binding: &Binding, prompt: &Prompt) -> Result<String, SealError> {
+        let mut nonce = [0_u8; 16];
+        getrandom::fill(&mut nonce)?;
+        let asked_at = self.clock.now();
+        let question = Question {
+            plan: prompt.digest,
+            prompt: prompt.shown()?,
+            nonce: hex::encode(nonce),
+            asked_at,
+            expires_at: asked_at.checked_add(self.valid_for)?,
+        };
+        Ok(self.codec.seal_json_with(&question, &SealOptions::new().associated_data(&binding.associated_data()?))?)
+    }
+
+    /// Opens a state that came back with an answer to `prompt`, and uses it up.
+    ///
+    /// Returns the time since the question; or, as an `Err`, what the answer counts as instead. All failures to open
+    /// look alike from outside.
+    pub async fn redeem(&self, binding: &Binding, sealed: &str, prompt: &Prompt) -> Result<Duration, Answer> {
+        let void = |why: &str| Answer::Void { why: why.to_owned() };
+        let not_ours = "the state that came with the answer was not made by this server for this call";
+        let associated_data = binding.associated_data().map_err(|_| void(not_ours))?;
+        let question: Question = self.codec.open_json_with(sealed, &associated_data).map_err(|error| {
+            tracing::warn!(%error, "a request state was rejected");
+            void(not_ours)
+        })?;
+
+        let forget_after = question.expires_at.checked_add(KEEP_USED).unwrap_or(question.expires_at);
+        match self.store.use_once(&format!("consent:{}", question.nonce), forget_after).await {
+            Ok(true) => {}
+            Ok(false) => return Err(void("the answer was used before")),
+            Err(error) => {
+                tracing::error!(%error, "a request state could not be marked as used");
+                return Err(void("it could not be checked whether the answer was used before"));
+            }
+        }
+
+        let now = self.clock.now();
+        let after = Duration::try_from(now.duration_since(question.asked_at)).unwrap_or_default();
+        if now >= question.expires_at {
+            return Err(Answer::TimedOut { after });
+        }
+        let shown = prompt.shown().map_err(|_| void("the question has no digest"))?;
+        if question.plan != prompt.digest || question.prompt != shown {
+            return Err(void("the answer is to another question than this call asks"));
+        }
+        Ok(after)
+    }
+}

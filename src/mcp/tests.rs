@@ -1,0 +1,1 @@
+//! Tests of the protocol against a client over a pipe in memory.
