@@ -13,6 +13,7 @@ pub mod pack;
 pub mod redact;
 pub mod service;
 pub mod shape;
+pub mod validate;
 
 pub use models::{ModelError, Models};
 pub use operation::{Auth, OperationModel};

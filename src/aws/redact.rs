@@ -152,7 +152,7 @@ fn redact_member(
     redact_shape(service, shape, value)
 }
 
-fn secret_name(name: &str) -> bool {
+pub(crate) fn secret_name(name: &str) -> bool {
     let name: String = name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
     SECRET_NAMES.iter().any(|secret| name.contains(secret))
 }

@@ -83,7 +83,7 @@ impl Function {
 
 /// True for a host label (RFC 1123): 1 to 63 letters, digits and hyphens, no hyphen at either end; with `dots`, several
 /// of them.
-pub(super) fn is_host_label(text: &str, dots: bool) -> bool {
+pub(crate) fn is_host_label(text: &str, dots: bool) -> bool {
     if dots {
         return text.split('.').all(|label| is_host_label(label, false));
     }

@@ -20,6 +20,7 @@ pub use compile::RuleSetError;
 pub use parameters::{BuiltIns, ParameterValue, Parameters};
 pub use partitions::Partitions;
 
+pub(crate) use functions::is_host_label;
 use rules::{Action, Rule, Url};
 use value::Value;
 

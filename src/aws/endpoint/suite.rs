@@ -57,7 +57,7 @@ fn fits(got: &Result<Endpoint, EndpointError>, expected: &Json) -> bool {
                 && *wanted.get("headers").unwrap_or(&empty) == Json::Object(headers)
         }
         (Err(EndpointError::Refused(message)), None, Some(wanted)) => wanted == message,
-        
+
         _ => false,
     }
 }
