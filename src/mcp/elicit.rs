@@ -29,9 +29,6 @@ pub const FIELD: &str = "confirmation";
 /// The key of the question among a result's input requests (MCP 2026-07-28).
 pub const QUESTION: &str = "confirmation";
 
-/// How often a client that wants to know is told that the person is still being waited for.
-const STILL_WAITING: Duration = Duration::from_secs(15);
-
 /// How long a progress notification may take to be sent before it is given up.
 const PROGRESS_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -109,12 +106,13 @@ impl Progress {
 pub struct InCall {
     progress: Progress,
     timeout: Duration,
+    still_waiting: Duration,
 }
 
 impl InCall {
-    /// Waits at most `timeout` for the person.
-    pub fn new(progress: Progress, timeout: Duration) -> Self {
-        Self { progress, timeout }
+    /// Waits at most `timeout` for the person, and tells the client every `still_waiting` that it still does.
+    pub fn new(progress: Progress, timeout: Duration, still_waiting: Duration) -> Self {
+        Self { progress, timeout, still_waiting }
     }
 
     async fn answer(&self, params: ElicitRequestParams) -> Answer {
@@ -128,7 +126,7 @@ impl InCall {
         };
         let question = handle.id.clone();
         let mut waiting = std::pin::pin!(handle.await_response());
-        let mut still_waiting = tokio::time::interval_at(shown + STILL_WAITING, STILL_WAITING);
+        let mut still_waiting = tokio::time::interval_at(shown + self.still_waiting, self.still_waiting);
         loop {
             tokio::select! {
                 response = &mut waiting => return match response {

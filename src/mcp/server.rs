@@ -35,6 +35,10 @@ const LIST_TTL_MS: u64 = 60_000;
 /// Most calls that are worked on at the same time; more wait for their turn.
 const CALLS_AT_ONCE: u32 = 1024;
 
+/// How often a client that wants to know is told that the person is still being waited for: well under the time after
+/// which clients give up on a silent call.
+const STILL_WAITING: Duration = Duration::from_secs(15);
+
 /// Longest name and version of a client that is recorded, in characters.
 const CLIENT_MAX: usize = 100;
 
@@ -63,6 +67,7 @@ pub struct Server<D> {
     served: Served,
     sealer: Arc<Sealer>,
     confirmation_timeout: Duration,
+    still_waiting: Duration,
     running: Arc<Semaphore>,
     closing: CancellationToken,
 }
@@ -81,9 +86,16 @@ impl<D: Desk> Server<D> {
             served,
             sealer: Arc::new(Sealer::new(clock, store, confirmation_timeout)?),
             confirmation_timeout,
+            still_waiting: STILL_WAITING,
             running: Arc::new(Semaphore::new(CALLS_AT_ONCE as usize)),
             closing: CancellationToken::new(),
         })
+    }
+
+    /// Tells a client that wants to know so often that the person is still being waited for; without this, every 15
+    /// seconds.
+    pub fn telling_every(self, still_waiting: Duration) -> Self {
+        Self { still_waiting, ..self }
     }
 
     /// Cancel it to end the session: nothing more is read, nobody is asked any more.
@@ -211,7 +223,7 @@ impl<D: Desk> ServerHandler for Server<D> {
             let recorded = self.handle(request, &asker, &context, cancel).await?;
             present::result(&recorded, Some((&self.sealer, &binding)))
         } else {
-            let asker = InCall::new(progress, self.confirmation_timeout);
+            let asker = InCall::new(progress, self.confirmation_timeout, self.still_waiting);
             let recorded = self.handle(request, &asker, &context, cancel).await?;
             present::result(&recorded, None)
         };

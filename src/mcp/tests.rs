@@ -1,1 +1,0 @@
-//! Tests of the protocol against a client over a pipe in memory.

@@ -1,0 +1,240 @@
+//! A desk that stands for the pipeline: it asks, compares, counts, and records through a store in memory.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::approval::ask::{Answer, Asker, Prompt};
+use crate::audit::event::{Event, Head, StoredRecord, What};
+use crate::audit::record::{Answered, Recorded, record};
+use crate::call::listing::ToolListing;
+use crate::call::refused::{Code, Refused};
+use crate::call::request::{Caller, ToolRequest};
+use crate::digest::Digest;
+use crate::mcp::desk::Desk;
+use crate::names::{Effect, PlanId};
+use crate::plan::filed::{FiledPlan, PlanState};
+use crate::ports::{Claim, GrantRecord, PlanFilter, Store, StoreError};
+use crate::testing::FailingStore;
+
+#[derive(Debug)]
+pub(super) struct FakeDesk {
+    pub(super) store: Arc<MemoryStore>,
+    pub(super) answers: Mutex<Vec<Answer>>,
+    pub(super) wiped: Mutex<Vec<String>>,
+    pub(super) callers: Mutex<Vec<Caller>>,
+    pub(super) began: Mutex<Vec<String>>,
+    pub(super) cancelled: Mutex<Vec<String>>,
+}
+
+impl FakeDesk {
+    pub(super) fn new(store: Arc<MemoryStore>) -> Self {
+        Self {
+            store,
+            answers: Mutex::default(),
+            wiped: Mutex::default(),
+            callers: Mutex::default(),
+            began: Mutex::default(),
+            cancelled: Mutex::default(),
+        }
+    }
+
+    pub(super) fn wiped(&self) -> usize {
+        self.wiped.lock().unwrap().len()
+    }
+
+    pub(super) fn last_answer(&self) -> Option<Answer> {
+        self.answers.lock().unwrap().last().cloned()
+    }
+
+    /// Waits until a call of `tool` has begun.
+    pub(super) async fn begun(&self, tool: &str) {
+        while !self.began.lock().unwrap().iter().any(|begun| begun == tool) {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    async fn answer(&self, request: &ToolRequest, asker: &dyn Asker, cancel: CancellationToken) -> Answered {
+        let done = |what: &str| Answered::Result { structured: json!({ "done": what }), text: format!("done: {what}") };
+        match request.tool.as_str() {
+            "look" => done("looked"),
+            "slow" => {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                done("waited")
+            }
+            "endless" => {
+                asker.progress("reading").await;
+                cancel.cancelled().await;
+                self.cancelled.lock().unwrap().push(request.tool.clone());
+                refused(Code::NotConfirmed, "the call was cancelled".into())
+            }
+            "sent" => {
+                // What was sent to AWS is seen through, cancelled or not.
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                self.wiped.lock().unwrap().push("sent".into());
+                done("sent")
+            }
+            "wipe" | "wipe_twice" => {
+                let prompt = prompt(&request.arguments);
+                if request.tool == "wipe_twice" {
+                    let _first = asker.ask(&prompt).await;
+                }
+                self.wipe(&prompt, asker.ask(&prompt).await)
+            }
+            other => refused(Code::UnknownTool, format!("there is no tool `{other}`")),
+        }
+    }
+
+    fn wipe(&self, prompt: &Prompt, answer: Answer) -> Answered {
+        self.answers.lock().unwrap().push(answer.clone());
+        match answer {
+            Answer::Typed { text, .. } if text == prompt.expected => {
+                self.wiped.lock().unwrap().push(text);
+                Answered::Result { structured: json!({ "done": "wiped" }), text: "done: wiped".into() }
+            }
+            Answer::Suspended => Answered::Suspended { prompt: prompt.clone() },
+            Answer::Unavailable { why } => refused(Code::ElicitationUnavailable, why),
+            Answer::Void { why } => refused(Code::NotConfirmed, why),
+            other => refused(Code::NotConfirmed, format!("not confirmed: {}", word(&other))),
+        }
+    }
+}
+
+fn word(answer: &Answer) -> &'static str {
+    match answer {
+        Answer::Typed { .. } => "another text was typed",
+        Answer::Declined => "declined",
+        Answer::Cancelled => "cancelled",
+        Answer::TimedOut { .. } => "timed out",
+        _ => "no answer",
+    }
+}
+
+fn refused(code: Code, message: String) -> Answered {
+    Answered::Refused(Refused::new(code, message, "ask the person"))
+}
+
+/// The plan is what the `bucket` and the `plan_id` say, the text shown follows `revision`.
+fn prompt(arguments: &Map<String, Value>) -> Prompt {
+    let word = |name: &str| arguments.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    Prompt {
+        plan: PlanId::from_outside(&word("plan_id")),
+        digest: Digest::of("t", &(word("bucket"), word("plan_id"))).unwrap(),
+        text: format!("Delete bucket `{}` in shop-dev?\nType its name.", word("bucket")),
+        field_label: format!("type {} to confirm", word("bucket")),
+        expected: word("bucket"),
+    }
+}
+
+#[async_trait]
+impl Desk for FakeDesk {
+    fn tools(&self) -> Vec<ToolListing> {
+        let listing = |name: &str, effect, idempotent| ToolListing {
+            name: name.into(),
+            title: name.to_uppercase(),
+            description: format!("Does {name}."),
+            input_schema: schema(json!({ "type": "object", "properties": { "bucket": { "type": "string" } } })),
+            output_schema: schema(json!({
+                "type": "object", "properties": { "done": { "type": "string" } }, "required": ["done"],
+                "additionalProperties": false,
+            })),
+            effect,
+            idempotent,
+        };
+        vec![
+            listing("wipe", Effect::Irreversible, true),
+            listing("look", Effect::Read, true),
+            listing("reveal", Effect::Secret, true),
+            listing("stop", Effect::Write, false),
+        ]
+    }
+
+    async fn handle(
+        &self,
+        request: ToolRequest,
+        asker: &dyn Asker,
+        cancel: CancellationToken,
+    ) -> Result<Recorded, StoreError> {
+        self.callers.lock().unwrap().push(request.caller.clone());
+        self.began.lock().unwrap().push(request.tool.clone());
+        if request.tool == "unrecorded" {
+            return record(&FailingStore, Vec::new(), refused(Code::Internal, "never shown".into())).await;
+        }
+        let answered = self.answer(&request, asker, cancel).await;
+        let what = match &answered {
+            Answered::Refused(refused) => What::Refused {
+                code: refused.code,
+                message: refused.message.clone(),
+                operator_detail: None,
+                plan: None,
+            },
+            _ => What::Served { tool: request.tool.clone() },
+        };
+        let event = Event { at: Timestamp::UNIX_EPOCH, call: Some(request.call), caller: Some(request.caller), what };
+        record(self.store.as_ref(), vec![event], answered).await
+    }
+}
+
+fn schema(value: Value) -> Map<String, Value> {
+    value.as_object().unwrap().clone()
+}
+
+/// Remembers events and marks; knows nothing of plans.
+#[derive(Debug, Default)]
+pub(super) struct MemoryStore {
+    pub(super) events: Mutex<Vec<Event>>,
+    used: Mutex<HashSet<String>>,
+}
+
+impl MemoryStore {
+    pub(super) fn refusals(&self) -> usize {
+        self.events.lock().unwrap().iter().filter(|event| matches!(event.what, What::Refused { .. })).count()
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn append(&self, events: Vec<Event>) -> Result<Head, StoreError> {
+        let mut all = self.events.lock().unwrap();
+        all.extend(events);
+        Ok(Head { seq: all.len() as u64, hash: Digest::of_bytes("t", b"") })
+    }
+    async fn use_once(&self, mark: &str, _: Timestamp) -> Result<bool, StoreError> {
+        Ok(self.used.lock().unwrap().insert(mark.to_owned()))
+    }
+    async fn file_plan(&self, plan: FiledPlan, event: Event) -> Result<(), StoreError> {
+        FailingStore.file_plan(plan, event).await
+    }
+    async fn plan(&self, id: &PlanId, now: Timestamp) -> Result<Option<FiledPlan>, StoreError> {
+        FailingStore.plan(id, now).await
+    }
+    async fn plans(&self, filter: PlanFilter, now: Timestamp) -> Result<Vec<FiledPlan>, StoreError> {
+        FailingStore.plans(filter, now).await
+    }
+    async fn grant(&self, grant: GrantRecord, event: Event) -> Result<(), StoreError> {
+        FailingStore.grant(grant, event).await
+    }
+    async fn grants(&self, plan: &PlanId) -> Result<Vec<GrantRecord>, StoreError> {
+        FailingStore.grants(plan).await
+    }
+    async fn claim(&self, claim: Claim, intent: Event) -> Result<(), StoreError> {
+        FailingStore.claim(claim, intent).await
+    }
+    async fn settle(&self, plan: &PlanId, state: PlanState, outcome: Event) -> Result<(), StoreError> {
+        FailingStore.settle(plan, state, outcome).await
+    }
+    async fn orphans(
+        &self,
+        event: &(dyn for<'a> Fn(&'a FiledPlan) -> Event + Send + Sync),
+    ) -> Result<Vec<FiledPlan>, StoreError> {
+        FailingStore.orphans(event).await
+    }
+    async fn records(&self, from: u64, limit: u32) -> Result<Vec<StoredRecord>, StoreError> {
+        FailingStore.records(from, limit).await
+    }
+}
