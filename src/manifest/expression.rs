@@ -1,1 +1,197 @@
-//! Expressions of manifests: JMESPath.
+//! Expressions of manifests: JMESPath (<https://jmespath.org/specification.html>), compiled once, bounded in size.
+
+use jmespath::ast::Ast;
+use jmespath::{DEFAULT_RUNTIME, ErrorReason, Rcvar, RuntimeError, Variable};
+use serde_json::Value;
+
+/// The longest expression, in characters.
+const LONGEST: usize = 2000;
+
+/// Most signs that can make the parser nest: brackets, negations, references, projections.
+const MOST_NESTING: usize = 200;
+
+/// A compiled JMESPath expression. Evaluating one changes nothing and always ends.
+#[derive(Clone, Debug)]
+pub struct Expression(jmespath::Expression<'static>);
+
+/// A text that is not an expression.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}, at character {column}")]
+pub struct BadExpression {
+    /// Where in the expression, in characters, from 1.
+    pub column: usize,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+/// An expression that could not be evaluated over a value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{expression}` can't be evaluated: {reason}")]
+pub struct NotEvaluated {
+    /// The expression.
+    pub expression: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// A field that an expression takes from the value it is evaluated over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RootField {
+    /// Its name.
+    pub name: String,
+    /// Where in the expression, in characters, from 1; approximate.
+    pub column: usize,
+}
+
+impl Expression {
+    /// Compiles an expression. Unknown functions and wrong numbers of arguments are found here, not at evaluation.
+    pub fn compile(text: &str) -> Result<Self, BadExpression> {
+        if text.trim().is_empty() {
+            return Err(BadExpression { column: 1, message: "the expression is empty".to_owned() });
+        }
+        if text.chars().count() > LONGEST || text.chars().filter(|c| "([{!&*".contains(*c)).count() > MOST_NESTING {
+            return Err(BadExpression { column: 1, message: "the expression is too long or too deep".to_owned() });
+        }
+        let compiled = jmespath::compile(text)
+            .map_err(|error| BadExpression { column: error.offset + 1, message: reason(&error.reason) })?;
+        check_functions(compiled.as_ast())?;
+        Ok(Self(compiled))
+    }
+
+    /// Evaluates it. What is not there is null.
+    pub fn search(&self, value: &Value) -> Result<Value, NotEvaluated> {
+        let fail = |reason: String| NotEvaluated { expression: self.text().to_owned(), reason };
+        let found = self.0.search(value).map_err(|error| fail(reason(&error.reason)))?;
+        serde_json::to_value(&*found).map_err(|error| fail(error.to_string()))
+    }
+
+    /// The expression as it was written.
+    pub fn text(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// The fields it takes directly from the value it is evaluated over.
+    pub fn root_fields(&self) -> Vec<RootField> {
+        let mut found = Vec::new();
+        collect_roots(self.0.as_ast(), &mut found);
+        found
+    }
+}
+
+fn reason(reason: &ErrorReason) -> String {
+    match reason {
+        ErrorReason::Parse(what) => what.trim_end_matches(['.', '\n']).to_owned(),
+        ErrorReason::Runtime(what) => what.to_string(),
+    }
+}
+
+/// The parser accepts any function name with any arguments. Each call is tried with as many nulls as it has arguments:
+/// a name or number that doesn't fit fails in its own way, before the types are looked at.
+fn check_functions(ast: &Ast) -> Result<(), BadExpression> {
+    if let Ast::Function { offset, name, args } = ast {
+        let null = Ast::Literal { offset: *offset, value: Rcvar::new(Variable::Null) };
+        let call = Ast::Function { offset: *offset, name: name.clone(), args: vec![null; args.len()] };
+        let tried = jmespath::Expression::new(name.as_str(), call, &DEFAULT_RUNTIME).search(());
+        if let Err(error) = tried
+            && let ErrorReason::Runtime(
+                what @ (RuntimeError::UnknownFunction(_)
+                | RuntimeError::TooManyArguments { .. }
+                | RuntimeError::NotEnoughArguments { .. }),
+            ) = &error.reason
+        {
+            let message = match what {
+                RuntimeError::UnknownFunction(_) => format!("there is no function `{name}`"),
+                other => format!("`{name}`: {}", other.to_string().to_lowercase()),
+            };
+            return Err(BadExpression { column: offset + 1, message });
+        }
+    }
+    children(ast).into_iter().try_for_each(check_functions)
+}
+
+fn children(ast: &Ast) -> Vec<&Ast> {
+    match ast {
+        Ast::Comparison { lhs, rhs, .. }
+        | Ast::Projection { lhs, rhs, .. }
+        | Ast::And { lhs, rhs, .. }
+        | Ast::Or { lhs, rhs, .. }
+        | Ast::Subexpr { lhs, rhs, .. } => vec![lhs, rhs],
+        Ast::Condition { predicate, then, .. } => vec![predicate, then],
+        Ast::Expref { ast, .. } => vec![ast],
+        Ast::Flatten { node, .. } | Ast::Not { node, .. } | Ast::ObjectValues { node, .. } => vec![node],
+        Ast::Function { args, .. } => args.iter().collect(),
+        Ast::MultiList { elements, .. } => elements.iter().collect(),
+        Ast::MultiHash { elements, .. } => elements.iter().map(|pair| &pair.value).collect(),
+        Ast::Identity { .. } | Ast::Field { .. } | Ast::Index { .. } | Ast::Literal { .. } | Ast::Slice { .. } => {
+            Vec::new()
+        }
+    }
+}
+
+/// Only what is evaluated over the root counts: the right of a dot or projection and `&references` see other values.
+fn collect_roots(ast: &Ast, found: &mut Vec<RootField>) {
+    match ast {
+        Ast::Field { name, offset } => found.push(RootField { name: name.clone(), column: offset + 1 }),
+        Ast::Subexpr { lhs, .. } | Ast::Projection { lhs, .. } => collect_roots(lhs, found),
+        Ast::Expref { .. } => {}
+        other => children(other).into_iter().for_each(|child| collect_roots(child, found)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn search(text: &str, value: Value) -> Value {
+        Expression::compile(text).unwrap().search(&value).unwrap()
+    }
+
+    #[test]
+    fn evaluates_and_keeps_integers() {
+        let reply = json!({"Reservations": [{"Instances": [{"State": {"Name": "running"}, "CpuCount": 4}]}]});
+        assert_eq!(
+            search("Reservations[0].Instances[0].{s: State.Name, n: CpuCount}", reply),
+            json!({"s": "running", "n": 4})
+        );
+        assert_eq!(search("missing.member", json!({})), Value::Null);
+        assert_eq!(search("n", json!({"n": 9007199254740993_u64})), json!(9007199254740993_u64));
+    }
+
+    #[test]
+    fn slips_are_found_when_compiled() {
+        let error = |text: &str| Expression::compile(text).unwrap_err().to_string();
+        insta::assert_snapshot!([error("a[?b=='c'"), error("lenght(a)"), error("length(a, b)"), error(" "), error("a b")]
+            .join("\n"), @"");
+    }
+
+    #[test]
+    fn root_fields_are_those_of_the_value_itself() {
+        let names = |text: &str| -> Vec<String> {
+            Expression::compile(text).unwrap().root_fields().into_iter().map(|field| field.name).collect()
+        };
+        assert_eq!(names("InstanceIds[]"), ["InstanceIds"]);
+        assert_eq!(names("a.b || length(c[?d == 'e'].f) && {x: g, y: @.h}"), ["a", "c", "g"]);
+        assert_eq!(names("sort_by(items, &name)"), ["items"]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in "[a-c(){}\\[\\]!&*.|'`\"@?:=<> 0-9,]{0,400}") {
+            if let Ok(expression) = Expression::compile(&text) {
+                let _ = expression.search(&json!({"a": [{"b": 1}, {"c": "x"}], "b": "text"}));
+            }
+        }
+    }
+
+    #[test]
+    fn depth_is_bounded() {
+        for sign in ["(", "!", "[", "a.*.", "&", "{a:"] {
+            assert!(Expression::compile(&sign.repeat(1000)).is_err());
+        }
+        Expression::compile(&format!("{}a", "!".repeat(199))).unwrap();
+        let long = vec!["a"; 900].join("|");
+        assert_eq!(Expression::compile(&long).unwrap().search(&json!({})).unwrap(), Value::Null);
+    }
+}

@@ -1,4 +1,6 @@
-//! `ToolSpec`: one compiled manifest. Only [`super::compile`] and [`super::family`] make one.
+//! `ToolSpec`: one compiled manifest. Only `compile` and `family` of this folder make one.
+
+use std::ops::Deref;
 
 use serde_json::Value;
 
@@ -6,6 +8,25 @@ use super::expression::Expression;
 use super::template::Template;
 use crate::digest::Digest;
 use crate::names::{Effect, OperationId};
+
+/// A tool that was checked: against the service models, IAM's facts and the other manifests.
+#[derive(Debug)]
+pub struct ToolSpec(Tool);
+
+impl ToolSpec {
+    /// Seals a tool that `compile` or `family` has checked.
+    pub(super) fn seal(tool: Tool) -> Self {
+        Self(tool)
+    }
+}
+
+impl Deref for ToolSpec {
+    type Target = Tool;
+
+    fn deref(&self) -> &Tool {
+        &self.0
+    }
+}
 
 /// What a manifest declares, every reference resolved and checked.
 #[derive(Debug)]
