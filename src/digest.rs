@@ -34,6 +34,11 @@ impl Digest {
         Self(hash.finalize().into())
     }
 
+    /// A digest that was computed before, from its 32 bytes.
+    pub fn from_stored(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// The 32 bytes.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0

@@ -14,6 +14,7 @@ pub mod mcp;
 pub mod names;
 pub mod plan;
 pub mod ports;
+pub mod store;
 #[doc(hidden)]
 pub mod testing;
 pub mod text;

@@ -182,10 +182,7 @@ impl Verifier {
 }
 
 /// Checks a whole chain from its first record, against heads that were kept elsewhere.
-pub fn verify<'a>(
-    records: impl IntoIterator<Item = &'a StoredRecord>,
-    kept: Vec<Head>,
-) -> Result<Verified, Broken> {
+pub fn verify<'a>(records: impl IntoIterator<Item = &'a StoredRecord>, kept: Vec<Head>) -> Result<Verified, Broken> {
     let mut verifier = Verifier::new(kept);
     for record in records {
         verifier.check(record)?;

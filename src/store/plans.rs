@@ -1,0 +1,361 @@
+//! What changes besides the record: plans, grants, held targets, budgets, single-use marks.
+//!
+//! Every change checks all it depends on before it writes anything, within the writer's transaction. So a refusal
+//! (any [`StoreError`] but `Failed`) leaves nothing behind, and the rest of the batch can be committed.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use jiff::Timestamp;
+use serde_json::Value;
+use sqlx::sqlite::{SqliteQueryResult, SqliteRow};
+use sqlx::{Row, SqliteConnection};
+
+use super::{failure, records};
+use crate::audit::event::{Event, What};
+use crate::digest::{Digest, canonical_json};
+use crate::names::{GrantId, PlanId};
+use crate::plan::filed::{FiledPlan, PLAN_DOMAIN, PlanContent, PlanState};
+use crate::ports::{Claim, GrantRecord, HourlyBudget, StoreError};
+
+/// A budget's window, and how long what was spent is kept.
+const HOUR: i64 = 3_600_000_000;
+
+/// What a caller asks the writer to change, besides appending events.
+#[derive(Debug)]
+pub(super) enum Change {
+    /// Nothing.
+    Nothing,
+    /// A new plan.
+    File(Box<FiledPlan>),
+    /// A consent.
+    Grant(GrantRecord),
+    /// `open` to `applying`.
+    Claim(Claim),
+    /// `applying` or `unknown` to how it ended.
+    Settle { plan: PlanId, state: PlanState, outcome: Option<String> },
+    /// `applying` to `unknown`, if it is still that instance that applies it.
+    Orphan { plan: PlanId, owner: String },
+    /// A single-use mark.
+    UseOnce { mark: String, forget_after: Timestamp },
+}
+
+impl Change {
+    /// Carries it out for the instance `owner`. False where there was nothing to change; its events are void then.
+    pub(super) async fn apply(&self, db: &mut Transaction<'_>, owner: &str) -> Result<bool, StoreError> {
+        match self {
+            Self::Nothing => Ok(true),
+            Self::File(plan) => file(db, plan).await,
+            Self::Grant(grant) => record_grant(db, grant).await,
+            Self::Claim(claim) => self::claim(db, claim, owner).await,
+            Self::Settle { plan, state, outcome } => settle(db, plan, *state, outcome.as_deref()).await,
+            Self::Orphan { plan, owner } => orphan(db, plan, owner).await,
+            Self::UseOnce { mark, forget_after } => use_once(db, mark, *forget_after).await,
+        }
+    }
+
+    /// True where losing it with the power would do harm.
+    pub(super) fn must_survive_power_loss(&self) -> bool {
+        !matches!(self, Self::Nothing | Self::File(_))
+    }
+}
+
+/// The writer's connection, inside a transaction.
+#[derive(Debug)]
+pub(super) struct Transaction<'a> {
+    pub(super) connection: &'a mut SqliteConnection,
+    pub(super) path: &'a Path,
+}
+
+type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
+
+impl Transaction<'_> {
+    async fn row(&mut self, query: Query<'_>) -> Result<Option<SqliteRow>, StoreError> {
+        query.fetch_optional(&mut *self.connection).await.map_err(|error| failure::database(self.path, &error))
+    }
+
+    async fn write(&mut self, query: Query<'_>) -> Result<SqliteQueryResult, StoreError> {
+        query.execute(&mut *self.connection).await.map_err(|error| failure::database(self.path, &error))
+    }
+
+    /// The plan as it is at `now`; the error says that there is none.
+    async fn plan(&mut self, id: &PlanId, now: Timestamp) -> Result<FiledPlan, StoreError> {
+        let row = self.row(sqlx::query(SELECT_ONE).bind(now.as_microsecond()).bind(id.as_str())).await?;
+        match row {
+            Some(row) => plan(&row, self.path),
+            None => Err(StoreError::NotGranted(format!("there is no plan `{id}`"))),
+        }
+    }
+}
+
+async fn file(db: &mut Transaction<'_>, plan: &FiledPlan) -> Result<bool, StoreError> {
+    let (content, digest) = canonical_content(plan)?;
+    let insert = sqlx::query(
+        "INSERT INTO plans (id, digest, content, agent, created_at, expires_at, state) VALUES (?, ?, ?, ?, ?, ?, 'open')",
+    );
+    let query = insert
+        .bind(plan.content.id.as_str())
+        .bind(digest.as_bytes().as_slice())
+        .bind(content)
+        .bind(plan.content.agent.as_str())
+        .bind(plan.content.created_at.as_microsecond())
+        .bind(plan.content.expires_at.as_microsecond());
+    db.write(query).await?;
+    Ok(true)
+}
+
+fn canonical_content(plan: &FiledPlan) -> Result<(String, Digest), StoreError> {
+    let id = &plan.content.id;
+    let canonical = || canonical_json(&serde_json::to_value(&plan.content)?);
+    let content = canonical().map_err(|error| StoreError::Failed(format!("plan {id} can't be written: {error}")))?;
+    let digest = Digest::of_bytes(PLAN_DOMAIN, &content);
+    if digest != plan.digest || plan.state != PlanState::Open {
+        return Err(StoreError::Failed(format!("plan {id} is not a new plan with the digest of its content")));
+    }
+    let content = String::from_utf8(content)
+        .map_err(|error| StoreError::Failed(format!("plan {id} can't be written: {error}")))?;
+    Ok((content, digest))
+}
+
+async fn record_grant(db: &mut Transaction<'_>, grant: &GrantRecord) -> Result<bool, StoreError> {
+    let plan = db.plan(&grant.plan, grant.at).await?;
+    if plan.state != PlanState::Open {
+        return Err(StoreError::NotOpen { plan: grant.plan.clone(), state: plan.state });
+    }
+    if plan.digest != grant.digest {
+        return Err(not_granted(&grant.id, "it is for another digest than the plan's"));
+    }
+    let record = serde_json::to_string(grant)
+        .map_err(|error| StoreError::Failed(format!("grant {} can't be written: {error}", grant.id)))?;
+    let query = sqlx::query("INSERT INTO grants (id, plan, digest, expires_at, record) VALUES (?, ?, ?, ?, ?)")
+        .bind(grant.id.as_str())
+        .bind(grant.plan.as_str())
+        .bind(grant.digest.as_bytes().as_slice())
+        .bind(grant.expires_at.as_microsecond())
+        .bind(record);
+    db.write(query).await?;
+    Ok(true)
+}
+
+async fn claim(db: &mut Transaction<'_>, claim: &Claim, owner: &str) -> Result<bool, StoreError> {
+    let plan = db.plan(&claim.plan, claim.now).await?;
+    if plan.state != PlanState::Open {
+        return Err(StoreError::NotOpen { plan: claim.plan.clone(), state: plan.state });
+    }
+    if plan.digest != claim.digest {
+        return Err(StoreError::NotGranted(format!("plan {} has another digest than the one claimed", claim.plan)));
+    }
+    let mut seen = BTreeSet::new();
+    for grant in &claim.grants {
+        if !seen.insert(grant) {
+            return Err(not_granted(grant, "it was named twice"));
+        }
+        check_grant(db, grant, claim).await?;
+    }
+    let targets = Value::from(claim.targets.clone()).to_string();
+    check_free(db, &targets).await?;
+    if let Some(budget) = &claim.per_hour {
+        check_budget(db, budget, claim.now).await?;
+    }
+
+    let query = sqlx::query("UPDATE plans SET state = 'applying', owner = ? WHERE id = ?")
+        .bind(owner)
+        .bind(claim.plan.as_str());
+    db.write(query).await?;
+    for grant in &claim.grants {
+        db.write(sqlx::query("UPDATE grants SET used = 1 WHERE id = ?").bind(grant.as_str())).await?;
+    }
+    let query = sqlx::query("INSERT INTO held (arn, plan) SELECT DISTINCT value, ? FROM json_each(?)")
+        .bind(claim.plan.as_str())
+        .bind(targets);
+    db.write(query).await?;
+    if let Some(budget) = &claim.per_hour {
+        spend(db, budget, claim.now).await?;
+    }
+    forget_marks(db, claim.now).await?;
+    Ok(true)
+}
+
+async fn check_grant(db: &mut Transaction<'_>, id: &GrantId, claim: &Claim) -> Result<(), StoreError> {
+    let row = db.row(sqlx::query("SELECT record, used FROM grants WHERE id = ?").bind(id.as_str())).await?;
+    let Some(row) = row else { return Err(not_granted(id, "there is none of that name")) };
+    let used: i64 = row.try_get("used").map_err(|error| failure::database(db.path, &error))?;
+    let grant = grant(&row, db.path)?;
+    if grant.id != *id || grant.plan != claim.plan {
+        return Err(not_granted(id, "it is for another plan"));
+    }
+    if grant.digest != claim.digest {
+        return Err(not_granted(id, "it is for another digest than the plan's"));
+    }
+    if used != 0 {
+        return Err(not_granted(id, "it was used already"));
+    }
+    if grant.expires_at <= claim.now {
+        return Err(not_granted(id, &format!("it expired at {}", grant.expires_at)));
+    }
+    Ok(())
+}
+
+async fn check_free(db: &mut Transaction<'_>, targets: &str) -> Result<(), StoreError> {
+    let query = sqlx::query("SELECT arn, plan FROM held WHERE arn IN (SELECT value FROM json_each(?)) LIMIT 1");
+    let Some(row) = db.row(query.bind(targets)).await? else { return Ok(()) };
+    let text = |column| row.try_get::<String, _>(column).map_err(|error| failure::database(db.path, &error));
+    Err(StoreError::TargetBusy { target: text("arn")?, plan: PlanId::from_outside(&text("plan")?) })
+}
+
+async fn check_budget(db: &mut Transaction<'_>, budget: &HourlyBudget, now: Timestamp) -> Result<(), StoreError> {
+    let query =
+        sqlx::query("SELECT coalesce(sum(targets), 0) AS spent FROM spent WHERE tool = ? AND agent = ? AND at > ?")
+            .bind(budget.tool.as_str())
+            .bind(budget.agent.as_str())
+            .bind(now.as_microsecond().saturating_sub(HOUR));
+    let spent = match db.row(query).await? {
+        Some(row) => row.try_get::<i64, _>("spent").map_err(|error| failure::database(db.path, &error))?,
+        None => 0,
+    };
+    let left = budget.most.saturating_sub(u32::try_from(spent).unwrap_or(u32::MAX));
+    if budget.asks > left {
+        return Err(StoreError::OverBudget { tool: budget.tool.clone(), most: budget.most, left, asks: budget.asks });
+    }
+    Ok(())
+}
+
+async fn spend(db: &mut Transaction<'_>, budget: &HourlyBudget, now: Timestamp) -> Result<(), StoreError> {
+    let old = now.as_microsecond().saturating_sub(HOUR);
+    let query = sqlx::query("DELETE FROM spent WHERE tool = ? AND agent = ? AND at <= ?");
+    db.write(query.bind(budget.tool.as_str()).bind(budget.agent.as_str()).bind(old)).await?;
+    let query = sqlx::query("INSERT INTO spent (tool, agent, at, targets) VALUES (?, ?, ?, ?)")
+        .bind(budget.tool.as_str())
+        .bind(budget.agent.as_str())
+        .bind(now.as_microsecond())
+        .bind(i64::from(budget.asks));
+    db.write(query).await?;
+    Ok(())
+}
+
+async fn settle(
+    db: &mut Transaction<'_>,
+    id: &PlanId,
+    state: PlanState,
+    outcome: Option<&str>,
+) -> Result<bool, StoreError> {
+    let is_final = match state {
+        PlanState::Applied | PlanState::Failed => true,
+        PlanState::Unknown => false,
+        PlanState::Open | PlanState::Applying | PlanState::Expired => {
+            return Err(StoreError::Failed(format!("a plan can't end as {state}")));
+        }
+    };
+    let plan = db.plan(id, Timestamp::MIN).await?;
+    if !matches!(plan.state, PlanState::Applying | PlanState::Unknown) {
+        return Err(StoreError::NotOpen { plan: id.clone(), state: plan.state });
+    }
+    let query = sqlx::query("UPDATE plans SET state = ?, outcome = ?, owner = NULL WHERE id = ?")
+        .bind(state.word())
+        .bind(outcome)
+        .bind(id.as_str());
+    db.write(query).await?;
+    if is_final {
+        db.write(sqlx::query("DELETE FROM held WHERE plan = ?").bind(id.as_str())).await?;
+    }
+    Ok(true)
+}
+
+async fn orphan(db: &mut Transaction<'_>, plan: &PlanId, owner: &str) -> Result<bool, StoreError> {
+    let query = sqlx::query(
+        "UPDATE plans SET state = 'unknown', owner = NULL, outcome = 'the process that applied it is gone' \
+         WHERE id = ? AND state = 'applying' AND owner = ?",
+    );
+    let changed = db.write(query.bind(plan.as_str()).bind(owner)).await?;
+    Ok(changed.rows_affected() > 0)
+}
+
+async fn use_once(db: &mut Transaction<'_>, mark: &str, forget_after: Timestamp) -> Result<bool, StoreError> {
+    let query = sqlx::query("INSERT INTO marks (mark, forget_after) VALUES (?, ?) ON CONFLICT DO NOTHING");
+    let inserted = db.write(query.bind(mark).bind(forget_after.as_microsecond())).await?;
+    Ok(inserted.rows_affected() > 0)
+}
+
+async fn forget_marks(db: &mut Transaction<'_>, now: Timestamp) -> Result<(), StoreError> {
+    db.write(sqlx::query("DELETE FROM marks WHERE forget_after < ?").bind(now.as_microsecond())).await?;
+    Ok(())
+}
+
+fn not_granted(grant: &GrantId, why: &str) -> StoreError {
+    StoreError::NotGranted(format!("grant {grant} does not count: {why}"))
+}
+
+/// How an outcome is told in the plan itself.
+pub(super) fn outcome_text(event: &Event) -> Option<String> {
+    match &event.what {
+        What::Outcome { request_id, detail, .. } => match (detail, request_id) {
+            (Some(detail), Some(id)) => Some(format!("{detail} (AWS request {id})")),
+            (Some(detail), None) => Some(detail.clone()),
+            (None, Some(id)) => Some(format!("AWS request {id}")),
+            (None, None) => None,
+        },
+        What::Reconciled { detail, .. } => Some(detail.clone()),
+        _ => None,
+    }
+}
+
+/// All columns of a plan; an open one whose time ran out at the first parameter is `expired`.
+macro_rules! select_plans {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, digest, content, agent, created_at, expires_at, owner, outcome, \
+             CASE WHEN state = 'open' AND expires_at <= ?1 THEN 'expired' ELSE state END AS state_now FROM plans ",
+            $rest
+        )
+    };
+}
+
+/// One plan. Parameters: now, id.
+pub(super) const SELECT_ONE: &str = select_plans!("WHERE id = ?2");
+/// Plans, newest first. Parameters: now, agent or null, states as a JSON list, limit.
+pub(super) const SELECT_SOME: &str = select_plans!(
+    "WHERE (?2 IS NULL OR agent = ?2) AND (?3 = '[]' OR state_now IN (SELECT value FROM json_each(?3))) \
+     ORDER BY created_at DESC, id DESC LIMIT ?4"
+);
+/// Plans that are being applied or whose outcome isn't known, oldest first. Parameter: any time.
+pub(super) const SELECT_UNDER_WAY: &str =
+    select_plans!("WHERE state IN ('applying', 'unknown') ORDER BY created_at, id");
+/// The unused grants of a plan, oldest first. Parameter: the plan.
+pub(super) const SELECT_GRANTS: &str = "SELECT record FROM grants WHERE plan = ? AND used = 0 ORDER BY id";
+
+/// A plan's row; an error where it is not the plan that was filed.
+pub(super) fn plan(row: &SqliteRow, path: &Path) -> Result<FiledPlan, StoreError> {
+    let id: String = row.try_get("id").map_err(|error| failure::database(path, &error))?;
+    let unreadable = |why: &str| failure::unreadable(path, &format!("plan {id}"), why);
+    let text = |column| row.try_get::<String, _>(column).map_err(|error| unreadable(&error.to_string()));
+    let number = |column| row.try_get::<i64, _>(column).map_err(|error| unreadable(&error.to_string()));
+
+    let digest = records::digest(row, "digest", &format!("plan {id}"), path)?;
+    let stored = text("content")?;
+    if Digest::of_bytes(PLAN_DOMAIN, stored.as_bytes()) != digest {
+        return Err(unreadable("its content does not have its digest"));
+    }
+    let content: PlanContent = serde_json::from_str(&stored).map_err(|error| unreadable(&error.to_string()))?;
+    if content.id.as_str() != id
+        || content.agent.as_str() != text("agent")?
+        || content.created_at.as_microsecond() != number("created_at")?
+        || content.expires_at.as_microsecond() != number("expires_at")?
+    {
+        return Err(unreadable("its columns differ from its content"));
+    }
+    let state: PlanState =
+        serde_json::from_value(Value::String(text("state_now")?)).map_err(|_| unreadable("it has no known state"))?;
+    let outcome = row.try_get("outcome").map_err(|error| unreadable(&error.to_string()))?;
+    Ok(FiledPlan { content, digest, state, outcome })
+}
+
+/// The instance that applies the plan of a row.
+pub(super) fn owner(row: &SqliteRow, path: &Path) -> Result<Option<String>, StoreError> {
+    row.try_get("owner").map_err(|error| failure::database(path, &error))
+}
+
+/// A grant's row.
+pub(super) fn grant(row: &SqliteRow, path: &Path) -> Result<GrantRecord, StoreError> {
+    let record: &str = row.try_get("record").map_err(|error| failure::database(path, &error))?;
+    serde_json::from_str(record).map_err(|error| failure::unreadable(path, "a grant", &error.to_string()))
+}

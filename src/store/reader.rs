@@ -1,0 +1,120 @@
+//! Reading, on connections that can't write.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+use sqlx::SqlitePool;
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteRow};
+
+use super::head::Kept;
+use super::{failure, plans, records, schema};
+use crate::audit::event::{Head, StoredRecord};
+use crate::names::PlanId;
+use crate::plan::filed::FiledPlan;
+use crate::ports::{GrantRecord, PlanFilter, StoreError};
+
+/// A view of a store that changes nothing, not even where the record was tampered with.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    path: PathBuf,
+    pool: SqlitePool,
+}
+
+impl Reader {
+    /// Opens the database at `path`, which must exist.
+    pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        if !path.is_file() {
+            return Err(StoreError::Failed(format!(
+                "there is no record at `{}`: no server has run with this configuration yet, or `store` names another file",
+                path.display()
+            )));
+        }
+        let reader = Self::lazy(path, Duration::from_secs(5));
+        let mut connection = reader.pool.acquire().await.map_err(|error| failure::database(path, &error))?;
+        if !schema::is_newest(&mut connection, path).await? {
+            return Err(StoreError::Failed(format!(
+                "`{}` holds no record, or one of an older version: start the server once, which brings it up to date",
+                path.display()
+            )));
+        }
+        drop(connection);
+        Ok(reader)
+    }
+
+    /// Connects when something is read for the first time.
+    pub(super) fn lazy(path: &Path, busy_timeout: Duration) -> Self {
+        let options = connect_options(path).read_only(true).busy_timeout(busy_timeout);
+        let pool = SqlitePoolOptions::new().min_connections(0).max_connections(4).connect_lazy_with(options);
+        Self { path: path.to_owned(), pool }
+    }
+
+    /// The heads that are kept beside the database; the chain must contain each of them.
+    pub fn kept_heads(&self) -> Result<Vec<Head>, StoreError> {
+        let mut heads = Kept::beside(&self.path)?.heads();
+        heads.extend(Kept::aside(&self.path)?.heads());
+        Ok(heads)
+    }
+
+    /// The chain's end.
+    pub async fn head(&self) -> Result<Head, StoreError> {
+        let rows = self.rows(sqlx::query(records::TIP)).await?;
+        records::tip(&rows, &self.path)
+    }
+
+    /// Records of the chain from sequence number `from`, at most `limit`.
+    pub async fn records(&self, from: u64, limit: u32) -> Result<Vec<StoredRecord>, StoreError> {
+        let query = sqlx::query("SELECT seq, previous, hash, event FROM records WHERE seq >= ? ORDER BY seq LIMIT ?")
+            .bind(i64::try_from(from).unwrap_or(i64::MAX))
+            .bind(i64::from(limit));
+        self.rows(query).await?.iter().map(|row| records::record(row, &self.path)).collect()
+    }
+
+    /// One plan, as [`crate::ports::Store::plan`] has it.
+    pub async fn plan(&self, id: &PlanId, now: Timestamp) -> Result<Option<FiledPlan>, StoreError> {
+        let query = sqlx::query(plans::SELECT_ONE).bind(now.as_microsecond()).bind(id.as_str());
+        self.rows(query).await?.first().map(|row| plans::plan(row, &self.path)).transpose()
+    }
+
+    /// Plans, newest first.
+    pub async fn plans(&self, filter: &PlanFilter, now: Timestamp) -> Result<Vec<FiledPlan>, StoreError> {
+        let states: Value = filter.states.iter().map(|state| state.word()).collect();
+        let query = sqlx::query(plans::SELECT_SOME)
+            .bind(now.as_microsecond())
+            .bind(filter.agent.as_ref().map(|agent| agent.as_str()))
+            .bind(states.to_string())
+            .bind(i64::from(filter.limit));
+        self.rows(query).await?.iter().map(|row| plans::plan(row, &self.path)).collect()
+    }
+
+    /// The unused grants of a plan, expired ones included.
+    pub async fn grants(&self, plan: &PlanId) -> Result<Vec<GrantRecord>, StoreError> {
+        let rows = self.rows(sqlx::query(plans::SELECT_GRANTS).bind(plan.as_str())).await?;
+        rows.iter().map(|row| plans::grant(row, &self.path)).collect()
+    }
+
+    /// Plans that are being applied, with the instance that does it, and those whose outcome isn't known.
+    pub(super) async fn under_way(&self) -> Result<Vec<(FiledPlan, Option<String>)>, StoreError> {
+        let rows = self.rows(sqlx::query(plans::SELECT_UNDER_WAY).bind(i64::MIN)).await?;
+        rows.iter().map(|row| Ok((plans::plan(row, &self.path)?, plans::owner(row, &self.path)?))).collect()
+    }
+
+    pub(super) async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    async fn rows(
+        &self,
+        query: sqlx::query::Query<'_, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>,
+    ) -> Result<Vec<SqliteRow>, StoreError> {
+        query.fetch_all(&self.pool).await.map_err(|error| failure::database(&self.path, &error))
+    }
+}
+
+/// What every connection has in common.
+pub(super) fn connect_options(path: &Path) -> SqliteConnectOptions {
+    let options = SqliteConnectOptions::new().filename(path).create_if_missing(false);
+    // A database that somebody tampered with may hold views and triggers; they get no functions with side effects.
+    sqlx::ConnectOptions::disable_statement_logging(options.pragma("trusted_schema", "OFF"))
+}
