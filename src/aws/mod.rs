@@ -6,14 +6,17 @@
 //!
 //! Other modules may read the models; only this folder may use the SDK's crates.
 
+pub mod ec2_query;
 pub mod endpoint;
 pub mod models;
 pub mod operation;
 pub mod pack;
 pub mod redact;
+pub mod schema;
 pub mod service;
 pub mod shape;
 pub mod validate;
+pub mod value;
 
 pub use models::{ModelError, Models};
 pub use operation::{Auth, OperationModel};
