@@ -4,7 +4,7 @@ CARGO ?= cargo
 PYTHON ?= python3
 export PYTHON
 
-.PHONY: help venv build demo test lint fmt clean-venv
+.PHONY: help venv build demo test conformance lint fmt clean-venv
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -28,6 +28,9 @@ demo: .venv/.sandbox build ## the story of the incident, played against a local 
 
 test: venv ## all tests
 	$(CARGO) test
+
+conformance: ## AWS's official protocol and endpoint tests, downloaded with botocore's source package
+	scripts/conformance.sh
 
 lint: ## formatting and lints
 	$(CARGO) fmt --check

@@ -45,8 +45,7 @@ impl Query<'_> {
                     self.value(member.node, schema, &name, value)?;
                 }
                 None => {
-                    if let (true, true, Some(token)) =
-                        (member.idempotency_token, path.is_empty(), &self.notation.token)
+                    if let (true, true, Some(token)) = (member.idempotency_token, path.is_empty(), &self.notation.token)
                     {
                         self.put(&name, token);
                     }

@@ -8,9 +8,11 @@
 
 pub mod ec2_query;
 pub mod endpoint;
+pub mod errors;
 pub mod models;
 pub mod operation;
 pub mod pack;
+pub mod protocol;
 pub mod redact;
 pub mod schema;
 pub mod service;

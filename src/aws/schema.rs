@@ -166,3 +166,40 @@ impl std::fmt::Debug for Graph {
         f.debug_struct("Graph").field("root", &self.root().map(|node| &node.name)).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aws::models::Models;
+
+    #[test]
+    fn every_operation_of_every_service_has_schemas() {
+        let models = Models::bounded(8 << 20).unwrap();
+        let names: Vec<&str> = models.services().collect();
+        let (mut operations, mut heaviest) = (0, (0, String::new()));
+        for name in names {
+            let service = models.service(name).unwrap();
+            for name in service.operation_names() {
+                let operation = service.operation(name).unwrap();
+                let input = Graph::of_input(&service, &operation).unwrap();
+                let output = Graph::of_output(&service, &operation).unwrap();
+                assert!(input.root_schema().is_some() && output.root_schema().is_some());
+                let weight = input.weight() + output.weight();
+                if weight > heaviest.0 {
+                    heaviest = (weight, format!("{}:{name}", service.name()));
+                }
+                operations += 1;
+            }
+        }
+        assert!(operations > 19_000);
+        assert!(heaviest.0 < 16 << 20, "{heaviest:?}");
+        println!("{operations} operations, the heaviest is {} with {} bytes", heaviest.1, heaviest.0);
+        println!("{}", resident());
+    }
+
+    fn resident() -> String {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let lines = status.lines().filter(|line| line.starts_with("VmRSS") || line.starts_with("VmHWM"));
+        lines.collect::<Vec<_>>().join(", ")
+    }
+}

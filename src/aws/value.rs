@@ -176,7 +176,8 @@ impl Reader<'_> {
                 return from.read_null();
             }
             let value = if member.jsonvalue {
-                serde_json::from_str(&from.read_string(schema)?).map_err(|error| SerdeError::custom(error.to_string()))?
+                serde_json::from_str(&from.read_string(schema)?)
+                    .map_err(|error| SerdeError::custom(error.to_string()))?
             } else {
                 self.value(member.node, schema, from)?
             };

@@ -20,6 +20,7 @@ pub(super) struct Builder<'s> {
     by_name: HashMap<String, NodeIndex>,
     elements: HashMap<(String, &'static str), SchemaIndex>,
     depth: usize,
+    writes: bool,
 }
 
 /// Structures of structures, and lists of lists, end somewhere in every real model.
@@ -42,10 +43,12 @@ impl<'s> Builder<'s> {
             by_name: HashMap::new(),
             elements: HashMap::new(),
             depth: 0,
+            writes: false,
         }
     }
 
     pub(super) fn input(mut self, operation: &OperationModel) -> Result<Graph, ModelError> {
+        self.writes = true;
         let Some(input) = &operation.input else { return self.nothing(&operation.name, Some(operation)) };
         let root = self.node(&input.shape)?;
         let shape = self.service.shape(&input.shape)?;
@@ -264,6 +267,8 @@ impl<'s> Builder<'s> {
                 traits.extend(self.location(name, payload, wire, target));
                 if payload {
                     traits.push(Trait::Payload);
+                }
+                if payload || (self.writes && matches!(target.kind, ShapeKind::Structure { .. })) {
                     namespace = namespace.or_else(|| of_target.xml_namespace.clone());
                 }
                 traits.extend((wire.jsonvalue || of_target.jsonvalue).then_some(Trait::JsonInText));
@@ -295,11 +300,15 @@ impl<'s> Builder<'s> {
             None if !self.protocol.is_xml() => wire.location_name.clone().map(Trait::JsonName),
             None => {
                 let own = wire.location_name.clone();
+                // as botocore does it: a flat list is read (and in queries written) under its elements' name
+                let by_element = match self.protocol {
+                    Protocol::RestXml => !self.writes,
+                    Protocol::Ec2 => false,
+                    _ => true,
+                };
+                let flattened = wire.flattened || target.wire.flattened;
                 let named = match &target.kind {
-                    // botocore: a flattened list takes the element name of its list member
-                    ShapeKind::List { member, .. }
-                        if (wire.flattened || target.wire.flattened) && self.protocol != Protocol::Ec2 =>
-                    {
+                    ShapeKind::List { member, .. } if flattened && by_element => {
                         member.wire.location_name.clone().or(own)
                     }
                     _ => own,
