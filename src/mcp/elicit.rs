@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rmcp::model::{
     CancelledNotificationParam, ClientResult, ElicitRequest, ElicitRequestParams, ElicitResult, ElicitationAction,
-    ElicitationSchema, InputResponses, PrimitiveSchemaDefinition, ProgressNotificationParam, ProgressToken,
+    ElicitationSchema, InputResponses, PrimitiveSchemaDefinition, ProgressNotificationParam, ProgressToken, RequestId,
     ServerRequest, StringSchema,
 };
 use rmcp::service::{ElicitationMode, Peer, PeerRequestOptions, RequestContext, RoleServer, ServiceError};
@@ -29,8 +29,8 @@ pub const FIELD: &str = "confirmation";
 /// The key of the question among a result's input requests (MCP 2026-07-28).
 pub const QUESTION: &str = "confirmation";
 
-/// How long a progress notification may take to be sent before it is given up.
-const PROGRESS_PATIENCE: Duration = Duration::from_secs(1);
+/// How long a notification may take to be sent before it is given up.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The longest foreign error message that is passed on, in characters.
 const MESSAGE_MAX: usize = 200;
@@ -95,7 +95,7 @@ impl Progress {
         // The counter says only that something goes on; there is no total.
         let step = f64::from(u32::try_from(step).unwrap_or(u32::MAX));
         let notification = ProgressNotificationParam::new(token, step).with_message(message);
-        let sent = tokio::time::timeout(PROGRESS_PATIENCE, self.peer.notify_progress(notification)).await;
+        let sent = tokio::time::timeout(PATIENCE, self.peer.notify_progress(notification)).await;
         if !matches!(sent, Ok(Ok(()))) {
             tracing::debug!("a progress notification was not sent");
         }
@@ -135,14 +135,24 @@ impl InCall {
                     Err(error) => self.without_answer(error, shown),
                 },
                 () = self.progress.cancel.cancelled() => {
-                    let reason = Some("the call was cancelled".to_owned());
-                    let withdraw = peer.notify_cancelled(CancelledNotificationParam::new(Some(question), reason));
-                    let _best_effort = tokio::time::timeout(PROGRESS_PATIENCE, withdraw).await;
+                    self.withdraw(question);
                     return Answer::Cancelled;
                 }
                 _ = still_waiting.tick() => self.progress.tell("waiting for the person's confirmation").await,
             }
         }
+    }
+
+    /// Tells the client to take the form away. Nobody waits for that: the connection may be what is gone.
+    fn withdraw(&self, question: RequestId) {
+        let peer = self.progress.peer.clone();
+        tokio::spawn(async move {
+            let reason = Some("the call was cancelled".to_owned());
+            let told = peer.notify_cancelled(CancelledNotificationParam::new(Some(question), reason));
+            if !matches!(tokio::time::timeout(PATIENCE, told).await, Ok(Ok(()))) {
+                tracing::debug!("a form could not be withdrawn");
+            }
+        });
     }
 
     fn without_answer(&self, error: ServiceError, shown: Instant) -> Answer {
