@@ -1,17 +1,17 @@
 //! Fakes of the ports, for tests here and in `tests/`: a clock that is set by hand, a cloud that follows a script, a
-//! store that fails. The store itself has no fake: `store::SqliteStore` in a temporary folder is fast enough.
+//! store that fails. The store itself has no fake: [`crate::store::SqliteStore`] in a temporary folder is fast enough.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::audit::event::{Event, Head, StoredRecord};
-use crate::digest::canonical_json;
-use crate::names::{OperationId, PlanId};
-use crate::plan::filed::{FiledPlan, PlanState};
+use crate::digest::{Digest, NotCanonical, canonical_json};
+use crate::names::{Agent, Effect, Human, OperationId, PlanId, Region, Stage};
+use crate::plan::filed::{DryRun, FiledPlan, Obligation, PlanContent, PlanState, PlannedAccount, PlannedTarget, Undo};
 use crate::ports::{
     Claim, Clock, Cloud, CloudError, CloudReply, CloudSession, CredentialsNote, GrantRecord, PlanFilter, Purpose,
     SessionRequest, SignedRequest, Store, StoreError,
@@ -282,6 +282,60 @@ impl Store for FailingStore {
 
     async fn records(&self, _: u64, _: u32) -> Result<Vec<StoredRecord>, StoreError> {
         Self::fail()
+    }
+}
+
+/// An open plan to stop the given instances in account 111122223333, made at `now` and good for fifteen minutes.
+///
+/// Its arguments, states and request are only as real as the store needs them.
+pub fn open_plan(instances: &[&str], now: Timestamp) -> Result<FiledPlan, NotCanonical> {
+    let content = PlanContent {
+        id: PlanId::fresh(),
+        tool: "ec2_stop_instances".to_owned(),
+        title: "Stop EC2 instances".to_owned(),
+        manifest: Digest::of_bytes("testing", b"manifest"),
+        policy: Digest::of_bytes("testing", b"policy"),
+        agent: Agent::new("agent"),
+        human: Human::new("dana"),
+        reason: "they are not used at night".to_owned(),
+        account: PlannedAccount { id: "111122223333".to_owned(), name: "shop-dev".to_owned(), stage: Stage::Dev },
+        region: Region::new("eu-central-1"),
+        operation: OperationId::new("ec2", "StopInstances"),
+        effect: Effect::Write,
+        raised: Vec::new(),
+        arguments: json!({ "InstanceIds": instances }),
+        arguments_digest: Digest::of("testing", &instances)?,
+        targets: instances.iter().map(|id| target(id)).collect(),
+        request: SignedRequest {
+            method: "POST".to_owned(),
+            url: "https://ec2.eu-central-1.fake.invalid/".to_owned(),
+            headers: Vec::new(),
+            body: "Action=StopInstances".to_owned(),
+        },
+        dry_run: DryRun::Passed,
+        dependents: Vec::new(),
+        undo: Undo::Recipe {
+            tool: "ec2_start_instances".to_owned(),
+            arguments: json!({ "InstanceIds": instances }),
+            loses: vec!["what was in memory".to_owned()],
+        },
+        obligations: vec![Obligation::Confirmation { text: instances.join(" ") }],
+        credentials: CredentialsNote { role: None },
+        created_at: now,
+        expires_at: now.checked_add(SignedDuration::from_mins(15)).unwrap_or(now),
+    };
+    Ok(FiledPlan { digest: content.digest()?, content, state: PlanState::Open, outcome: None })
+}
+
+fn target(id: &str) -> PlannedTarget {
+    PlannedTarget {
+        id: id.to_owned(),
+        arn: format!("arn:aws:ec2:eu-central-1:111122223333:instance/{id}"),
+        state: json!({ "InstanceId": id, "State": { "Name": "running" } }),
+        fingerprint: json!({ "state": "running" }),
+        tags: BTreeMap::new(),
+        stage: Stage::Dev,
+        protected: false,
     }
 }
 

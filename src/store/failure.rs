@@ -53,7 +53,7 @@ pub(super) fn file(path: &Path, error: &io::Error) -> StoreError {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             format!("the disk that holds `{file}` is full: free some space, then try again")
         }
-        io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory => {
+        io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory | io::ErrorKind::AlreadyExists => {
             format!("`{file}`: {error}; `store` in the configuration must name a file in a folder")
         }
         _ => format!("`{file}`: {error}"),

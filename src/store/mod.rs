@@ -6,7 +6,7 @@
 //! must be on a local disk, because locks and write-ahead logs don't work over a network.
 //!
 //! # Who writes
-//! Several processes share a database: every MCP client starts its own server. In each, one writer ([`writer`]) takes
+//! Several processes share a database: every MCP client starts its own server. In each, one writer (`writer.rs`) takes
 //! what callers ask for; whatever arrives while a transaction is under way is committed together in the next one, and
 //! each caller is answered only after its commit. A transaction begins with `BEGIN IMMEDIATE` and reads the chain's end
 //! inside, so the processes' records form one chain.
@@ -32,6 +32,9 @@ mod records;
 mod schema;
 mod sqlite;
 mod writer;
+
+#[cfg(test)]
+mod tests;
 
 pub use reader::Reader;
 pub use sqlite::{Options, SqliteStore};
