@@ -9,6 +9,7 @@ pub mod call;
 pub mod clock;
 pub mod config;
 pub mod digest;
+pub mod document;
 pub mod manifest;
 pub mod mcp;
 pub mod names;

@@ -163,7 +163,13 @@ mod tests {
     fn slips_are_found_when_compiled() {
         let error = |text: &str| Expression::compile(text).unwrap_err().to_string();
         insta::assert_snapshot!([error("a[?b=='c'"), error("lenght(a)"), error("length(a, b)"), error(" "), error("a b")]
-            .join("\n"), @"");
+            .join("\n"), @r#"
+Expected ']' -- found Eof, at character 10
+there is no function `lenght`, at character 7
+`length`: too many arguments: expected 1, found 2, at character 7
+the expression is empty, at character 1
+Did not parse the complete expression -- found Identifier("b"), at character 3
+"#);
     }
 
     #[test]

@@ -296,7 +296,12 @@ mod tests {
             let BadTemplate { pointer, column, message } = Template::compile(&json!({"k": [text]})).unwrap_err();
             format!("{pointer} {column}: {message}")
         };
-        insta::assert_snapshot!([error("arn:{a"), error("x}"), error("é{a..b}"), error("{}")].join("\n"), @"");
+        insta::assert_snapshot!([error("arn:{a"), error("x}"), error("é{a..b}"), error("{}")].join("\n"), @r#"
+/k/0 5: `{` is never closed; a literal brace is written `{{`
+/k/0 2: `}` closes nothing; a literal brace is written `}}`
+/k/0 5: Expected identifier, '*', '{', '[', '&', or '[?' -- found Dot
+/k/0 2: the expression is empty
+"#);
     }
 
     #[test]

@@ -1,4 +1,8 @@
-//! `countersign.toml`, parsed once.
+//! `countersign.toml`, parsed once: [`find`] the file, [`load`] it. Every unknown key and every doubtful value is an error.
+
+mod compile;
+mod find;
+mod raw;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -8,6 +12,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::names::{Agent, Human, Region, Stage};
+
+pub use compile::load;
+pub use find::{Environment, NotFound, find};
+pub use raw::schema;
 
 /// The whole configuration, checked, with defaults filled in and relative paths resolved against the file's folder.
 #[derive(Clone, Debug)]
