@@ -74,6 +74,12 @@ pub enum Answer {
 /// The way to the person the agent acts for. One is made for each call.
 #[async_trait]
 pub trait Asker: Send + Sync {
+    /// The plan that an answer given with this call belongs to, where the protocol names it (the sealed state of MCP
+    /// 2026-07-28). Naming it grants nothing; it only tells which plan to make anew.
+    fn resumes(&self) -> Option<PlanId> {
+        None
+    }
+
     /// Asks the person, in the agent's client, and waits for the answer where the protocol has it so.
     ///
     /// An answer is given out once: asking twice in one call never yields two consents.

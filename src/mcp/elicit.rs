@@ -19,8 +19,9 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::sealed::{Binding, Sealer};
+use super::sealed::{Binding, Question, Sealer};
 use crate::approval::ask::{Answer, Asker, Prompt};
+use crate::names::PlanId;
 use crate::text::escape::quoted;
 
 /// The form's only field.
@@ -31,6 +32,9 @@ pub const QUESTION: &str = "confirmation";
 
 /// How long a notification may take to be sent before it is given up.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Why an answer of no known form is void.
+const NOT_MCP: &str = "the client's answer to the form is not one that MCP knows";
 
 /// The longest foreign error message that is passed on, in characters.
 const MESSAGE_MAX: usize = 200;
@@ -124,35 +128,22 @@ impl InCall {
             Ok(handle) => handle,
             Err(error) => return self.without_answer(error, shown),
         };
-        let question = handle.id.clone();
+        let mut form = OpenForm::new(peer.clone(), handle.id.clone());
         let mut waiting = std::pin::pin!(handle.await_response());
         let mut still_waiting = tokio::time::interval_at(shown + self.still_waiting, self.still_waiting);
-        loop {
+        let response = loop {
             tokio::select! {
-                response = &mut waiting => return match response {
-                    Ok(ClientResult::ElicitResult(result)) => reading(result, shown.elapsed()),
-                    Ok(_) => Answer::Void { why: "the client's answer to the form is not one that MCP knows".into() },
-                    Err(error) => self.without_answer(error, shown),
-                },
-                () = self.progress.cancel.cancelled() => {
-                    self.withdraw(question);
-                    return Answer::Cancelled;
-                }
+                response = &mut waiting => break response,
+                () = self.progress.cancel.cancelled() => return Answer::Cancelled,
                 _ = still_waiting.tick() => self.progress.tell("waiting for the person's confirmation").await,
             }
+        };
+        form.closed();
+        match response {
+            Ok(ClientResult::ElicitResult(result)) => reading(result, shown.elapsed()),
+            Ok(_) => Answer::Void { why: NOT_MCP.to_owned() },
+            Err(error) => self.without_answer(error, shown),
         }
-    }
-
-    /// Tells the client to take the form away. Nobody waits for that: the connection may be what is gone.
-    fn withdraw(&self, question: RequestId) {
-        let peer = self.progress.peer.clone();
-        tokio::spawn(async move {
-            let reason = Some("the call was cancelled".to_owned());
-            let told = peer.notify_cancelled(CancelledNotificationParam::new(Some(question), reason));
-            if !matches!(tokio::time::timeout(PATIENCE, told).await, Ok(Ok(()))) {
-                tracing::debug!("a form could not be withdrawn");
-            }
-        });
     }
 
     fn without_answer(&self, error: ServiceError, shown: Instant) -> Answer {
@@ -166,14 +157,45 @@ impl InCall {
                     quoted(&error.message, MESSAGE_MAX)
                 ),
             },
-            ServiceError::UnexpectedResponse => {
-                Answer::Void { why: "the client's answer to the form is not one that MCP knows".into() }
-            }
+            ServiceError::UnexpectedResponse => Answer::Void { why: NOT_MCP.to_owned() },
             other => {
                 tracing::warn!(error = %other, "the form did not reach the client");
                 Answer::Unavailable { why: "the form did not reach the client".into() }
             }
         }
+    }
+}
+
+/// A form that the client shows. Dropped before it came back, it is withdrawn: nobody waits for it any more, whether the
+/// call was cancelled or its task was dropped.
+struct OpenForm {
+    peer: Peer<RoleServer>,
+    question: Option<RequestId>,
+}
+
+impl OpenForm {
+    fn new(peer: Peer<RoleServer>, question: RequestId) -> Self {
+        Self { peer, question: Some(question) }
+    }
+
+    fn closed(&mut self) {
+        self.question = None;
+    }
+}
+
+impl Drop for OpenForm {
+    fn drop(&mut self) {
+        let (Some(question), Ok(runtime)) = (self.question.take(), tokio::runtime::Handle::try_current()) else {
+            return;
+        };
+        let peer = self.peer.clone();
+        runtime.spawn(async move {
+            let reason = Some("the call was cancelled".to_owned());
+            let told = peer.notify_cancelled(CancelledNotificationParam::new(Some(question), reason));
+            if !matches!(tokio::time::timeout(PATIENCE, told).await, Ok(Ok(()))) {
+                tracing::debug!("a form could not be withdrawn");
+            }
+        });
     }
 }
 
@@ -202,7 +224,7 @@ pub struct AcrossCalls {
     progress: Progress,
     can_show_forms: bool,
     sealer: Arc<Sealer>,
-    binding: Binding,
+    resumes: Option<PlanId>,
     returned: Mutex<Returned>,
 }
 
@@ -211,8 +233,8 @@ pub struct AcrossCalls {
 enum Returned {
     /// Nothing: it is the first call.
     Nothing,
-    /// A state, and answers.
-    Answer { state: String, responses: InputResponses },
+    /// A state, opened, and answers.
+    Answer { question: Result<Question, Answer>, responses: InputResponses },
     /// Answers, and no state that would say to what.
     Stray,
     /// It was given out.
@@ -225,26 +247,36 @@ impl AcrossCalls {
         progress: Progress,
         context: &RequestContext<RoleServer>,
         sealer: Arc<Sealer>,
-        binding: Binding,
+        binding: &Binding,
         state: Option<String>,
         responses: Option<InputResponses>,
     ) -> Self {
         let returned = match (state, responses) {
             (None, None) => Returned::Nothing,
             (None, Some(_)) => Returned::Stray,
-            (Some(state), responses) => Returned::Answer { state, responses: responses.unwrap_or_default() },
+            (Some(state), responses) => {
+                Returned::Answer { question: sealer.open(binding, &state), responses: responses.unwrap_or_default() }
+            }
+        };
+        let resumes = match &returned {
+            Returned::Answer { question: Ok(question), .. } => Some(question.plan().clone()),
+            _ => None,
         };
         // Neither form nor URL said: form is meant (MCP 2025-11-25, elicitation, capabilities).
         let can_show_forms = context
             .client_capabilities()
             .and_then(|capabilities| capabilities.elicitation)
             .is_some_and(|elicitation| elicitation.form.is_some() || elicitation.url.is_none());
-        Self { progress, can_show_forms, sealer, binding, returned: Mutex::new(returned) }
+        Self { progress, can_show_forms, sealer, resumes, returned: Mutex::new(returned) }
     }
 }
 
 #[async_trait]
 impl Asker for AcrossCalls {
+    fn resumes(&self) -> Option<PlanId> {
+        self.resumes.clone()
+    }
+
     async fn ask(&self, prompt: &Prompt) -> Answer {
         let void = |why: &str| Answer::Void { why: why.to_owned() };
         if !self.can_show_forms {
@@ -255,12 +287,13 @@ impl Asker for AcrossCalls {
             Returned::Nothing => Answer::Suspended,
             Returned::Stray => void("an answer came without the state it belongs to"),
             Returned::Taken => void("the person was asked before in this call"),
-            Returned::Answer { state, mut responses } => {
-                match self.sealer.redeem(&self.binding, &state, prompt).await {
+            Returned::Answer { question: Err(instead), .. } => instead,
+            Returned::Answer { question: Ok(question), mut responses } => {
+                match self.sealer.redeem(question, prompt).await {
                     Err(instead) => instead,
                     Ok(after) => match responses.remove(QUESTION).map(serde_json::from_value::<ElicitResult>) {
                         Some(Ok(result)) => reading(result, after),
-                        Some(Err(_)) => void("the client's answer to the form is not one that MCP knows"),
+                        Some(Err(_)) => void(NOT_MCP),
                         None => void("the call came back without the person's answer"),
                     },
                 }

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::approval::ask::{Answer, Prompt};
 use crate::call::request::{Caller, ToolRequest};
 use crate::digest::{Digest, NotCanonical, canonical_json};
+use crate::names::PlanId;
 use crate::ports::{Clock, Store};
 
 /// The domain of argument digests.
@@ -70,10 +71,11 @@ impl Binding {
     }
 }
 
-/// What the state says. The plan and the prompt are named by digest, the expected text is not in it.
-#[derive(Serialize, Deserialize)]
-struct Question {
-    plan: Digest,
+/// A question that was asked: what an authentic state says. The text to type is not in it.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Question {
+    plan: PlanId,
+    digest: Digest,
     prompt: Digest,
     nonce: String,
     asked_at: Timestamp,
@@ -94,7 +96,8 @@ impl Sealer {
         getrandom::fill(&mut nonce)?;
         let asked_at = self.clock.now();
         let question = Question {
-            plan: prompt.digest,
+            plan: prompt.plan.clone(),
+            digest: prompt.digest,
             prompt: prompt.shown()?,
             nonce: hex::encode(nonce),
             asked_at,
@@ -103,19 +106,25 @@ impl Sealer {
         Ok(self.codec.seal_json_with(&question, &SealOptions::new().associated_data(&binding.associated_data()?))?)
     }
 
-    /// Opens a state that came back with an answer to `prompt`, and uses it up.
+    /// Opens a state that came back. It is authentic then, and may still be used, late, or of another question.
     ///
-    /// Returns the time since the question; or, as an `Err`, what the answer counts as instead. All failures to open
-    /// look alike from outside.
-    pub async fn redeem(&self, binding: &Binding, sealed: &str, prompt: &Prompt) -> Result<Duration, Answer> {
-        let void = |why: &str| Answer::Void { why: why.to_owned() };
-        let not_ours = "the state that came with the answer was not made by this server for this call";
-        let associated_data = binding.associated_data().map_err(|_| void(not_ours))?;
-        let question: Question = self.codec.open_json_with(sealed, &associated_data).map_err(|error| {
+    /// All failures look alike from outside.
+    pub fn open(&self, binding: &Binding, sealed: &str) -> Result<Question, Answer> {
+        let void = || Answer::Void {
+            why: "the state that came with the answer was not made by this server for this call".to_owned(),
+        };
+        let associated_data = binding.associated_data().map_err(|_| void())?;
+        self.codec.open_json_with(sealed, &associated_data).map_err(|error| {
             tracing::warn!(%error, "a request state was rejected");
-            void(not_ours)
-        })?;
+            void()
+        })
+    }
 
+    /// Uses a question up for an answer to `prompt`.
+    ///
+    /// Returns the time since it was asked; or, as an `Err`, what the answer counts as instead.
+    pub async fn redeem(&self, question: Question, prompt: &Prompt) -> Result<Duration, Answer> {
+        let void = |why: &str| Answer::Void { why: why.to_owned() };
         let forget_after = question.expires_at.checked_add(KEEP_USED).unwrap_or(question.expires_at);
         match self.store.use_once(&format!("consent:{}", question.nonce), forget_after).await {
             Ok(true) => {}
@@ -132,9 +141,16 @@ impl Sealer {
             return Err(Answer::TimedOut { after });
         }
         let shown = prompt.shown().map_err(|_| void("the question has no digest"))?;
-        if question.plan != prompt.digest || question.prompt != shown {
+        if question.plan != prompt.plan || question.digest != prompt.digest || question.prompt != shown {
             return Err(void("the answer is to another question than this call asks"));
         }
         Ok(after)
+    }
+}
+
+impl Question {
+    /// The plan it was about.
+    pub fn plan(&self) -> &PlanId {
+        &self.plan
     }
 }

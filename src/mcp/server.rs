@@ -219,7 +219,7 @@ impl<D: Desk> ServerHandler for Server<D> {
 
         let shown: Result<CallToolResponse, NotPresentable> = if across_calls {
             let sealer = Arc::clone(&self.sealer);
-            let asker = AcrossCalls::new(progress, &context, sealer, binding.clone(), state, responses);
+            let asker = AcrossCalls::new(progress, &context, sealer, &binding, state, responses);
             let recorded = self.handle(request, &asker, &context, cancel).await?;
             present::result(&recorded, Some((&self.sealer, &binding)))
         } else {

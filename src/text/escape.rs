@@ -33,6 +33,13 @@ pub fn plain_line(text: &str, max: usize) -> String {
     format!("{}{}", shown.text, shown.mark())
 }
 
+/// True where a person sees exactly this text when it is shown as it is, and can type it: one line, nothing hidden,
+/// nothing a renderer acts upon, no space at either end.
+pub fn shows_as_itself(text: &str) -> bool {
+    let unescaped = plain_line(text, usize::MAX) == text && quoted(text, usize::MAX) == format!("`{text}`");
+    unescaped && !text.is_empty() && text.trim() == text
+}
+
 /// The escaped beginning of a text, and what is needed to say what was cut off.
 struct Shown<'a> {
     text: String,
@@ -289,6 +296,18 @@ mod tests {
         #[test]
         fn a_cut_mark_is_never_foreign(text in nasty()) {
             prop_assert!(!plain_line(&text, usize::MAX).contains('…'));
+        }
+    }
+
+    #[test]
+    fn what_shows_as_itself() {
+        for text in ["i-0123456789abcdef0", "my_bucket.example-com", "arn:aws:s3:::orders/2026/a b.csv", "日本"] {
+            assert!(shows_as_itself(text), "{text}");
+        }
+        for text in
+            ["", " a", "a ", "a\nb", "a\u{202E}b", "a`b", "a|b", "[a](b)", "*a*", "\\", "a\u{301}\u{301}\u{301}"]
+        {
+            assert!(!shows_as_itself(text), "{text:?}");
         }
     }
 

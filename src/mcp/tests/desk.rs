@@ -30,6 +30,7 @@ pub(super) struct FakeDesk {
     pub(super) callers: Mutex<Vec<Caller>>,
     pub(super) began: Mutex<Vec<String>>,
     pub(super) cancelled: Mutex<Vec<String>>,
+    pub(super) resumed: Mutex<Vec<Option<PlanId>>>,
 }
 
 impl FakeDesk {
@@ -41,6 +42,7 @@ impl FakeDesk {
             callers: Mutex::default(),
             began: Mutex::default(),
             cancelled: Mutex::default(),
+            resumed: Mutex::default(),
         }
     }
 
@@ -85,6 +87,13 @@ impl FakeDesk {
                     let _first = asker.ask(&prompt).await;
                 }
                 self.wipe(&prompt, asker.ask(&prompt).await)
+            }
+            "wipe_unless_cancelled" => {
+                let prompt = prompt(&request.arguments);
+                tokio::select! {
+                    () = cancel.cancelled() => refused(Code::NotConfirmed, "the call was cancelled".into()),
+                    answer = asker.ask(&prompt) => self.wipe(&prompt, answer),
+                }
             }
             other => refused(Code::UnknownTool, format!("there is no tool `{other}`")),
         }
@@ -162,6 +171,7 @@ impl Desk for FakeDesk {
     ) -> Result<Recorded, StoreError> {
         self.callers.lock().unwrap().push(request.caller.clone());
         self.began.lock().unwrap().push(request.tool.clone());
+        self.resumed.lock().unwrap().push(asker.resumes());
         if request.tool == "unrecorded" {
             return record(&FailingStore, Vec::new(), refused(Code::Internal, "never shown".into())).await;
         }

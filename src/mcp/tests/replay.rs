@@ -63,6 +63,15 @@ async fn an_answer_counts_once() {
 }
 
 #[tokio::test]
+async fn the_desk_is_told_which_plan_an_authentic_answer_belongs_to() {
+    let (session, question) = asked().await;
+    session.answer("forged").await;
+    session.answer(&question.request_state.unwrap()).await;
+    let plan = PlanId::from_outside("plan-1");
+    assert_eq!(*session.desk.resumed.lock().unwrap(), [None, None, Some(plan)]);
+}
+
+#[tokio::test]
 async fn a_declined_question_can_not_be_accepted_later() {
     let (session, question) = asked().await;
     let state = question.request_state.unwrap();
@@ -251,10 +260,11 @@ async fn a_state_counts_only_for_the_caller_it_was_made_for() {
     ];
     for other in others {
         let binding = Binding::of(&request(other)).unwrap();
-        assert!(matches!(sealer.redeem(&binding, &sealed, &prompt()).await, Err(Answer::Void { .. })));
+        assert!(matches!(sealer.open(&binding, &sealed), Err(Answer::Void { .. })));
     }
-    let binding = Binding::of(&request(caller())).unwrap();
-    assert_eq!(sealer.redeem(&binding, &sealed, &prompt()).await, Ok(Duration::ZERO));
+    let question = sealer.open(&Binding::of(&request(caller())).unwrap(), &sealed).unwrap();
+    assert_eq!(question.plan().as_str(), "plan-1");
+    assert_eq!(sealer.redeem(question, &prompt()).await, Ok(Duration::ZERO));
 }
 
 #[tokio::test]
@@ -269,7 +279,8 @@ async fn a_state_counts_only_for_the_question_that_was_asked() {
         let sealer = sealer(Arc::new(MemoryStore::default()));
         let binding = Binding::of(&request(caller())).unwrap();
         let sealed = sealer.seal(&binding, &prompt()).unwrap();
-        let Err(Answer::Void { why }) = sealer.redeem(&binding, &sealed, &other).await else { panic!() };
+        let question = sealer.open(&binding, &sealed).unwrap();
+        let Err(Answer::Void { why }) = sealer.redeem(question, &other).await else { panic!() };
         assert_eq!(why, "the answer is to another question than this call asks");
     }
 }
@@ -279,5 +290,6 @@ async fn a_store_that_can_not_tell_whether_an_answer_is_used_voids_it() {
     let sealer = sealer(Arc::new(FailingStore));
     let binding = Binding::of(&request(caller())).unwrap();
     let sealed = sealer.seal(&binding, &prompt()).unwrap();
-    assert!(matches!(sealer.redeem(&binding, &sealed, &prompt()).await, Err(Answer::Void { .. })));
+    let question = sealer.open(&binding, &sealed).unwrap();
+    assert!(matches!(sealer.redeem(question, &prompt()).await, Err(Answer::Void { .. })));
 }
