@@ -1,5 +1,6 @@
 //! Plans from filing to their end.
 
+use std::slice::from_ref;
 use std::sync::Arc;
 
 use super::*;
@@ -61,11 +62,11 @@ async fn plans_are_listed_newest_first_by_agent_and_state() {
     let all = PlanFilter { limit: 10, ..PlanFilter::default() };
     let (old, new) = (old.content.id, new.content.id);
     assert_eq!(ids(all.clone(), after(60)).await, [new.clone(), old.clone()]);
-    assert_eq!(ids(PlanFilter { limit: 1, ..all.clone() }, after(60)).await, [new.clone()]);
-    assert_eq!(ids(PlanFilter { agent: Some(Agent::new("agent")), ..all.clone() }, after(60)).await, [old.clone()]);
+    assert_eq!(ids(PlanFilter { limit: 1, ..all.clone() }, after(60)).await, from_ref(&new));
+    assert_eq!(ids(PlanFilter { agent: Some(Agent::new("agent")), ..all.clone() }, after(60)).await, from_ref(&old));
     assert_eq!(ids(PlanFilter { states: vec![PlanState::Applying], ..all.clone() }, after(60)).await, [old]);
     let open = PlanFilter { states: vec![PlanState::Open], ..all.clone() };
-    assert_eq!(ids(open.clone(), after(60)).await, [new.clone()]);
+    assert_eq!(ids(open.clone(), after(60)).await, from_ref(&new));
     assert!(ids(open, after(3600)).await.is_empty());
     assert_eq!(ids(PlanFilter { states: vec![PlanState::Expired], ..all }, after(3600)).await, [new]);
 }
@@ -137,7 +138,7 @@ async fn a_grant_counts_once_in_time_and_for_its_plan_only() {
     let store = place.open().await;
     let (plan, other) = (file(&store, &["i-1"]).await, file(&store, &["i-2"]).await);
     let consent = grant(&store, &plan).await;
-    assert_eq!(store.grants(&plan.content.id).await.unwrap(), [consent.clone()]);
+    assert_eq!(store.grants(&plan.content.id).await.unwrap(), from_ref(&consent));
     assert!(store.grants(&other.content.id).await.unwrap().is_empty());
 
     let why = |error: StoreError| match error {
