@@ -157,10 +157,5 @@ fn confirmed() -> Event {
 }
 
 fn outcome(plan: &FiledPlan) -> Event {
-    event(What::Outcome {
-        plan: plan.content.id.clone(),
-        result: ResultWord::Applied,
-        request_id: None,
-        detail: None,
-    })
+    event(What::Outcome { plan: plan.content.id.clone(), result: ResultWord::Applied, request_id: None, detail: None })
 }

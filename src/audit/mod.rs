@@ -2,4 +2,6 @@
 
 pub mod chain;
 pub mod event;
+pub mod export;
 pub mod record;
+pub mod redact;
