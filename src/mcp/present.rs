@@ -6,7 +6,7 @@ use rmcp::model::{
     CallToolResponse, CallToolResult, ContentBlock, ElicitRequest, InputRequest, InputRequests, InputRequiredResult,
     Tool, ToolAnnotations,
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::elicit::{QUESTION, form};
 use super::sealed::{Binding, SealError, Sealer};
@@ -48,8 +48,7 @@ fn success(structured: &Value, text: &str) -> CallToolResult {
     result
 }
 
-/// A refusal is a result that the model reads, not a protocol error that the client swallows. It doesn't fit the tool's
-/// output schema, which MCP asks of successes only (2025-06-18, server/tools, output schema and error handling).
+/// A refusal is a result that the model reads, not a protocol error that the client swallows.
 fn refusal(refused: &Refused) -> CallToolResult {
     let mut error = json!({ "code": refused.code, "message": refused.message, "hint": refused.hint });
     if let (Some(members), false) = (error.as_object_mut(), refused.data.is_null()) {
@@ -79,6 +78,21 @@ pub fn tool(listing: ToolListing) -> Tool {
         .open_world(true);
     Tool::new(listing.name, listing.description, Arc::new(listing.input_schema))
         .with_title(listing.title)
-        .with_raw_output_schema(Arc::new(listing.output_schema))
+        .with_raw_output_schema(Arc::new(or_error(listing.output_schema)))
         .with_annotations(hints)
+}
+
+/// A schema that refusals fit as well: MCP asks for that of successes only, but the official TypeScript SDK validates
+/// every structured result, and would show the person its own complaint in place of the reason.
+fn or_error(mut success: Map<String, Value>) -> Map<String, Value> {
+    let mut schema = Map::from_iter([("type".to_owned(), json!("object"))]);
+    // References are from the root.
+    for name in ["$schema", "$defs", "definitions"] {
+        if let Some(value) = success.remove(name) {
+            schema.insert(name.to_owned(), value);
+        }
+    }
+    let error = json!({ "properties": { "error": { "type": "object" } }, "required": ["error"] });
+    schema.insert("anyOf".to_owned(), json!([success, error]));
+    schema
 }

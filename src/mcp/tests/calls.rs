@@ -38,9 +38,26 @@ async fn tools_are_listed_in_one_order_with_hints_from_their_effect() {
         }
         let whole = serde_json::to_value(&tools.tools[0]).unwrap();
         assert_eq!((&whole["title"], &whole["description"]), (&json!("LOOK"), &json!("Does look.")));
-        assert_eq!(whole["outputSchema"]["required"], json!(["done"]));
+        assert_eq!(whole["outputSchema"]["type"], "object");
         let page = PaginatedRequestParams::default().with_cursor(Some("2".into()));
         assert!(session.client.list_tools(Some(page)).await.is_err());
+    }
+}
+
+#[tokio::test]
+async fn answers_and_refusals_fit_the_schema_that_is_listed() {
+    for (act, refused) in [(Act::Types("orders"), false), (Act::Declines, true)] {
+        let session = Session::of(act, NEWEST).await;
+        let tools = session.client.list_tools(None).await.unwrap().tools;
+        let wipe = serde_json::to_value(tools.iter().find(|tool| tool.name == "wipe").unwrap()).unwrap();
+        let schema = jsonschema::validator_for(&wipe["outputSchema"]).unwrap();
+        let result = session.wipe().await;
+        assert_eq!(result.is_error, Some(refused));
+        schema.validate(result.structured_content.as_ref().unwrap()).unwrap();
+        for neither in [json!({}), json!({ "done": 1 }), json!({ "error": "text" }), json!({ "done": "x", "more": 1 })]
+        {
+            assert!(!schema.is_valid(&neither), "{neither}");
+        }
     }
 }
 

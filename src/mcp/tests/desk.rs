@@ -149,8 +149,8 @@ impl Desk for FakeDesk {
             description: format!("Does {name}."),
             input_schema: schema(json!({ "type": "object", "properties": { "bucket": { "type": "string" } } })),
             output_schema: schema(json!({
-                "type": "object", "properties": { "done": { "type": "string" } }, "required": ["done"],
-                "additionalProperties": false,
+                "type": "object", "properties": { "done": { "$ref": "#/$defs/word" } }, "required": ["done"],
+                "additionalProperties": false, "$defs": { "word": { "type": "string" } },
             })),
             effect,
             idempotent,
