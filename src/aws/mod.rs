@@ -9,6 +9,7 @@
 pub mod ec2_query;
 pub mod endpoint;
 pub mod errors;
+pub mod iam;
 pub mod models;
 pub mod operation;
 pub mod pack;

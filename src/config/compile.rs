@@ -66,7 +66,11 @@ impl Compiler<'_> {
     /// A name that goes into prompts, records and AWS's session names.
     fn name(&mut self, pointer: &str, name: String) -> String {
         if name.trim() != name || name.chars().any(char::is_control) {
-            self.wrong(pointer, "this name has white space around it or control characters in it", "write a plain name");
+            self.wrong(
+                pointer,
+                "this name has white space around it or control characters in it",
+                "write a plain name",
+            );
         }
         name
     }
@@ -292,8 +296,9 @@ regions = ["eu-central-1"]
 
     #[test]
     fn doubtful_values_are_told_all_at_once() {
-        insta::assert_snapshot!(report(
-            r#"[caller]
+        insta::assert_snapshot!(
+            report(
+                r#"[caller]
 human = "dana "
 
 [accounts.dev]
@@ -320,8 +325,9 @@ result_bytes = 64000
 [manifests]
 folders = ["nowhere"]
 "#
-        )
-        .replace(&std::env::temp_dir().display().to_string(), ""));
+            )
+            .replace(&std::env::temp_dir().display().to_string(), "")
+        );
     }
 
     #[test]

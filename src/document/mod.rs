@@ -71,8 +71,9 @@ impl Source {
         if length > LONGEST as u64 {
             return Err(failed(format!("the file has {length} bytes, at most {LONGEST} are read"), "split it"));
         }
-        let bytes = std::fs::read(path)
-            .map_err(|error| failed(format!("the file can't be read: {error}"), "check the path and its permissions"))?;
+        let bytes = std::fs::read(path).map_err(|error| {
+            failed(format!("the file can't be read: {error}"), "check the path and its permissions")
+        })?;
         let text = String::from_utf8(bytes).map_err(|error| {
             let at = error.utf8_error().valid_up_to();
             failed(format!("the file is not UTF-8, from byte {at} on"), "save it as UTF-8")
@@ -122,7 +123,11 @@ impl Document {
     /// Takes the value into a type. What [`schema::check`] has passed does not fail here.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Problem> {
         T::deserialize(&self.value).map_err(|error| {
-            self.problem("", error.to_string(), "`countersign manifest check` and `countersign config check` tell where")
+            self.problem(
+                "",
+                error.to_string(),
+                "`countersign manifest check` and `countersign config check` tell where",
+            )
         })
     }
 

@@ -1,9 +1,9 @@
 //! Checks a document against a JSON Schema generated from Rust types, and says what is wrong in people's words.
 
-use jsonschema::{ValidationError, Validator};
 use jsonschema::error::{TypeKind, ValidationErrorKind};
-use schemars::generate::SchemaSettings;
+use jsonschema::{ValidationError, Validator};
 use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use super::{Document, Problem, Problems};
@@ -54,7 +54,9 @@ fn without_null(schema: &mut Value) {
 pub fn check(document: &Document, schema: &Value) -> Problems {
     let validator = match Validator::new(schema) {
         Ok(validator) => validator,
-        Err(error) => return Problems::from(document.problem("", format!("its schema is broken: {error}"), "report it")),
+        Err(error) => {
+            return Problems::from(document.problem("", format!("its schema is broken: {error}"), "report it"));
+        }
     };
     let mut problems = Problems::new();
     for error in validator.iter_errors(document.value()) {

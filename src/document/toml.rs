@@ -40,13 +40,7 @@ impl Reader<'_> {
         Ok(Value::Object(members))
     }
 
-    fn item(
-        &mut self,
-        item: &Item,
-        pointer: &str,
-        key: Option<Range<usize>>,
-        depth: usize,
-    ) -> Result<Value, Problem> {
+    fn item(&mut self, item: &Item, pointer: &str, key: Option<Range<usize>>, depth: usize) -> Result<Value, Problem> {
         let bytes = item.span().or(key.clone()).unwrap_or(0..0);
         if depth > DEEPEST {
             return Err(self.source.problem(bytes, "the values are nested too deep", "write it flatter"));

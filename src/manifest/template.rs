@@ -276,7 +276,10 @@ mod tests {
     fn a_lone_expression_keeps_its_type_and_others_become_text() {
         let context = json!({"target": "i-1", "n": 3, "list": [1, 2], "none": null});
         assert_eq!(
-            render(json!({"ids": ["{target}"], "n": "{n}", "l": "{list}", "t": "a-{n}-{target}", "x": "{none}"}), context),
+            render(
+                json!({"ids": ["{target}"], "n": "{n}", "l": "{list}", "t": "a-{n}-{target}", "x": "{none}"}),
+                context
+            ),
             json!({"ids": ["i-1"], "n": 3, "l": [1, 2], "t": "a-3-i-1"})
         );
     }
