@@ -157,14 +157,22 @@ async fn change(
             arguments.insert(name.into(), json!(value));
         }
     }
-    let preview = call(client, tool, arguments.clone()).await?;
-    let previewed = screen.result("preview", &preview)?;
-    let plan = preview.structured_content.as_ref().and_then(|result| result.get("plan_id")).cloned();
-    let Some(plan) = plan.filter(|_| previewed && !options.preview) else { return Ok(previewed) };
+    let first = call(client, tool, arguments.clone()).await?;
+    let Some(plan) = previewed(&first) else { return screen.result("answer", &first) };
+    screen.result("preview", &first)?;
+    if options.preview {
+        return Ok(true);
+    }
 
     arguments.insert("dry_run".into(), json!(false));
     arguments.insert("plan_id".into(), plan);
     screen.result("outcome", &call(client, tool, arguments).await?)
+}
+
+/// The plan's id, where the result is a preview.
+fn previewed(result: &CallToolResult) -> Option<Value> {
+    let structured = result.structured_content.as_ref()?;
+    (structured.get("status")? == "preview").then(|| structured.get("plan_id").cloned()).flatten()
 }
 
 async fn call(

@@ -56,6 +56,48 @@ async fn malformed_lines_do_not_end_the_session() {
     while client.hear().await["id"] != "ping" {}
 }
 
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+    #[test]
+    fn no_line_ends_the_session(lines in proptest::collection::vec(line(), 1..8)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut client = ByHand::initialized().await;
+            for line in lines {
+                client.write.write_all(&line).await.unwrap();
+                client.write.write_all(b"\n").await.unwrap();
+            }
+            client.say(r#"{"jsonrpc":"2.0","id":"ping","method":"ping"}"#).await;
+            while client.hear().await["id"] != "ping" {}
+            assert_eq!(client.desk.wiped(), 0);
+        });
+    }
+}
+
+/// Bytes, and almost messages.
+fn line() -> impl proptest::strategy::Strategy<Value = Vec<u8>> {
+    use proptest::prelude::*;
+    let member = prop_oneof![
+        Just(r#""jsonrpc":"2.0""#),
+        Just(r#""id":1"#),
+        Just(r#""id":null"#),
+        Just(r#""id":"a""#),
+        Just(r#""method":"tools/call""#),
+        Just(r#""method":"tools/list""#),
+        Just(r#""method":"notifications/cancelled""#),
+        Just(r#""method":"initialize""#),
+        Just(r#""params":{"name":"look"}"#),
+        Just(r#""params":{"name":"wipe","arguments":{"bucket":"orders"},"requestState":"x","inputResponses":{}}"#),
+        Just(r#""params":{"requestId":1}"#),
+        Just(r#""params":[]"#),
+        Just(r#""params":{"_meta":{"progressToken":1}}"#),
+        Just(r#""result":{"action":"accept","content":{"confirmation":"orders"}}"#),
+        Just(r#""error":{"code":1,"message":""}"#),
+    ];
+    let message = prop::collection::vec(member, 0..5).prop_map(|members| format!("{{{}}}", members.join(",")).into());
+    prop_oneof![message, prop::collection::vec(any::<u8>().prop_filter("one line", |byte| *byte != b'\n'), 0..64)]
+}
+
 #[tokio::test]
 async fn an_oversized_line_is_skipped() {
     let mut client = ByHand::initialized().await;
