@@ -1,0 +1,156 @@
+//! One record as a line for people: number, time, who, what, plan, result.
+
+use serde_json::Value;
+
+use crate::audit::event::{Event, ResultWord, StoredRecord, What};
+use crate::text::escape::quoted;
+
+/// Most characters of a name that came from outside.
+const NAME: usize = 64;
+/// Most characters of a message that came from outside.
+const MESSAGE: usize = 160;
+
+/// The line of one record, without its end. Whatever came from outside is quoted.
+pub(super) fn line(record: &StoredRecord) -> String {
+    let Ok(event) = serde_json::from_str::<Event>(&record.event) else {
+        return format!(
+            "{:>6}  (written by another version of countersign) {}",
+            record.seq,
+            quoted(&record.event, MESSAGE)
+        );
+    };
+    let who = match &event.caller {
+        Some(caller) => {
+            format!("{} for {}", quoted(caller.agent.as_str(), NAME), quoted(caller.human.as_str(), NAME))
+        }
+        None => "server".to_owned(),
+    };
+    format!("{:>6}  {:.0}  {who:<24}  {}", record.seq, event.at, what(&event.what))
+}
+
+fn what(what: &What) -> String {
+    match what {
+        What::Started { version, manifests, policy, config } => format!(
+            "started      version {}, manifests {}, policy {}, configuration {}",
+            quoted(version, NAME),
+            manifests.short(),
+            policy.short(),
+            config.short()
+        ),
+        What::Requested { tool, arguments } => {
+            format!("requested    {} {}", quoted(tool, NAME), quoted(&Value::to_string(arguments), MESSAGE))
+        }
+        What::Answered { operation, request_id } => {
+            format!("answered     {operation}{}", request(request_id.as_deref()))
+        }
+        What::Served { tool } => format!("served       {}", quoted(tool, NAME)),
+        What::Refused { code, message, operator_detail, plan } => {
+            let plan = plan.as_ref().map(|plan| format!("{}  ", quoted(plan.as_str(), NAME))).unwrap_or_default();
+            let detail = operator_detail.as_ref().map(|detail| format!("; {}", quoted(detail, MESSAGE)));
+            format!("refused      {plan}{}: {}{}", code.word(), quoted(message, MESSAGE), detail.unwrap_or_default())
+        }
+        What::Previewed { plan, operation, effect, targets, .. } => {
+            format!("previewed    {plan}  {effect} {operation} on {}", names(targets))
+        }
+        What::Asked { plan, .. } => format!("asked        {plan}"),
+        What::Confirmed { plan, answered_after_ms, faster_than_reading, .. } => {
+            let (seconds, tenths) = (answered_after_ms / 1000, answered_after_ms / 100 % 10);
+            let fast = if *faster_than_reading { ", faster than a person reads" } else { "" };
+            format!("confirmed    {plan}  after {seconds}.{tenths} s{fast}")
+        }
+        What::Intent { plan, operation, targets, role, .. } => {
+            let role = role.as_ref().map(|role| format!(" as {}", quoted(role, MESSAGE))).unwrap_or_default();
+            format!("intent       {plan}  {operation} on {}{role}", names(targets))
+        }
+        What::Outcome { plan, result, request_id, detail } => {
+            let detail = detail.as_ref().map(|detail| format!(": {}", quoted(detail, MESSAGE))).unwrap_or_default();
+            format!("outcome      {plan}  {}{}{detail}", word(*result), request(request_id.as_deref()))
+        }
+        What::Reconciled { plan, result, detail } => {
+            format!("reconciled   {plan}  {}: {}", word(*result), quoted(detail, MESSAGE))
+        }
+    }
+}
+
+fn names(targets: &[String]) -> String {
+    match targets {
+        [] => "no targets".to_owned(),
+        [first] => quoted(first, MESSAGE),
+        [first, rest @ ..] => format!("{} and {} more", quoted(first, MESSAGE), rest.len()),
+    }
+}
+
+fn request(id: Option<&str>) -> String {
+    id.map(|id| format!(", AWS request {}", quoted(id, NAME))).unwrap_or_default()
+}
+
+fn word(result: ResultWord) -> &'static str {
+    match result {
+        ResultWord::Applied => "applied",
+        ResultWord::Failed => "failed",
+        ResultWord::Unknown => "unknown",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::chain;
+    use crate::call::refused::Code;
+    use crate::call::request::{Caller, ClientInfo};
+    use crate::digest::Digest;
+    use crate::names::{Agent, Effect, Human, OperationId, PlanId, SessionId};
+
+    #[test]
+    fn every_kind_of_event_is_one_line() {
+        let (plan, digest) = (PlanId::from_outside("plan-1"), Digest::of_bytes("t", b""));
+        let operation = OperationId::new("ec2", "TerminateInstances");
+        let targets = vec!["arn:aws:ec2:eu-central-1:111122223333:instance/i-1".to_owned(), "arn:2".to_owned()];
+        let events = [
+            What::Started { version: "0.1.0".into(), manifests: digest, policy: digest, config: digest },
+            What::Requested { tool: "ec2_stop\n\u{1b}[2J".into(), arguments: serde_json::json!({ "a": "\u{202e}x" }) },
+            What::Answered { operation: operation.clone(), request_id: Some("req-1".into()) },
+            What::Served { tool: "whoami".into() },
+            What::Refused {
+                code: Code::NotConfirmed,
+                message: "the person typed `no`".into(),
+                operator_detail: Some("typed:\nno".into()),
+                plan: Some(plan.clone()),
+            },
+            What::Previewed {
+                plan: plan.clone(),
+                digest,
+                operation: operation.clone(),
+                effect: Effect::Irreversible,
+                targets: targets.clone(),
+            },
+            What::Asked { plan: plan.clone(), digest, prompt: digest },
+            What::Confirmed { plan: plan.clone(), digest, answered_after_ms: 400, faster_than_reading: true },
+            What::Intent { plan: plan.clone(), digest, operation, targets, role: Some("arn:role".into()) },
+            What::Outcome {
+                plan: plan.clone(),
+                result: ResultWord::Failed,
+                request_id: Some("req-2".into()),
+                detail: Some("UnauthorizedOperation".into()),
+            },
+            What::Reconciled { plan, result: ResultWord::Applied, detail: "i-1 is gone".into() },
+        ];
+        let caller = Caller {
+            agent: Agent::new("kiro"),
+            human: Human::new("dana"),
+            session: SessionId::new("s-1"),
+            client: ClientInfo::default(),
+        };
+        let mut head = chain::empty();
+        let mut lines = Vec::new();
+        for what in events {
+            let caller = (!matches!(what, What::Started { .. })).then(|| caller.clone());
+            let event = Event { at: jiff::Timestamp::UNIX_EPOCH, call: None, caller, what };
+            let record = chain::next(&head, chain::canonical_event(&event).unwrap());
+            head = crate::audit::event::Head { seq: record.seq, hash: record.hash };
+            lines.push(line(&record));
+        }
+        lines.push(line(&chain::next(&head, "{\"what\":{\"event\":\"new\"}}".into())));
+        insta::assert_snapshot!(lines.join("\n"));
+    }
+}

@@ -1,0 +1,5 @@
+//! The commands of the program, one file each.
+
+pub mod audit;
+mod audit_line;
+pub mod plans;

@@ -1,0 +1,181 @@
+//! `countersign plans` and `countersign plan show`: what was planned, and what has become of it.
+
+use std::error::Error;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::clock::SystemClock;
+use crate::names::{Agent, PlanId};
+use crate::plan::filed::{FiledPlan, PlanState};
+use crate::ports::{Clock, PlanFilter};
+use crate::store::Reader;
+use crate::text::escape::quoted;
+
+/// `countersign plans`
+#[derive(Debug, Args)]
+pub struct PlansArgs {
+    /// Only plans in this state; may be given several times.
+    #[arg(long, value_name = "STATE", value_parser = parse_state)]
+    state: Vec<PlanState>,
+    /// Only plans of this agent.
+    #[arg(long, value_name = "AGENT")]
+    agent: Option<String>,
+    /// At most so many, newest first.
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 50)]
+    limit: u32,
+    /// The database, where it isn't the configured one.
+    #[arg(long, value_name = "FILE")]
+    store: Option<PathBuf>,
+}
+
+/// `countersign plan ...`
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// The database, where it isn't the configured one.
+    #[arg(long, global = true, value_name = "FILE")]
+    store: Option<PathBuf>,
+    #[command(subcommand)]
+    command: PlanCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum PlanCommand {
+    /// Shows one plan as a whole, as JSON.
+    Show {
+        /// The plan's id.
+        id: String,
+    },
+}
+
+/// Runs `countersign plans`. `configured` tells where the configured store is.
+pub async fn list(
+    args: PlansArgs,
+    configured: impl FnOnce() -> Result<PathBuf, Box<dyn Error>>,
+) -> Result<ExitCode, Box<dyn Error>> {
+    let PlansArgs { state, agent, limit, store } = args;
+    let reader = Reader::open(&store.map_or_else(configured, Ok)?).await?;
+    let filter = PlanFilter { agent: agent.map(Agent::new), states: state, limit };
+    write_list(&reader, &filter, SystemClock.now(), &mut anstream::stdout().lock()).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs `countersign plan show`. `configured` tells where the configured store is.
+pub async fn run(
+    args: PlanArgs,
+    configured: impl FnOnce() -> Result<PathBuf, Box<dyn Error>>,
+) -> Result<ExitCode, Box<dyn Error>> {
+    let PlanArgs { store, command: PlanCommand::Show { id } } = args;
+    let reader = Reader::open(&store.map_or_else(configured, Ok)?).await?;
+    write_one(&reader, &id, SystemClock.now(), &mut anstream::stdout().lock()).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn write_list(
+    reader: &Reader,
+    filter: &PlanFilter,
+    now: Timestamp,
+    out: &mut dyn Write,
+) -> Result<(), Box<dyn Error>> {
+    let plans = reader.plans(filter, now).await?;
+    if plans.is_empty() {
+        writeln!(out, "no plans")?;
+    }
+    for plan in plans {
+        writeln!(out, "{}", line(&plan))?;
+    }
+    Ok(())
+}
+
+async fn write_one(reader: &Reader, id: &str, now: Timestamp, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
+    let plan = reader.plan(&PlanId::from_outside(id), now).await?;
+    let plan = plan.ok_or_else(|| format!("there is no plan {}: `countersign plans` lists them", quoted(id, 64)))?;
+    writeln!(out, "{}", ascii(&serde_json::to_string_pretty(&plan)?))?;
+    Ok(())
+}
+
+/// The same JSON with only ASCII in it, and so nothing that a terminal acts upon or shows in disguise.
+fn ascii(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c == '\n' || (' '..='~').contains(&c) {
+            text.push(c);
+        } else {
+            // Outside of texts JSON has none of these.
+            text.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
+        }
+    }
+    text
+}
+
+fn line(plan: &FiledPlan) -> String {
+    let content = &plan.content;
+    let targets = match content.targets.as_slice() {
+        [] => content.operation.to_string(),
+        [one] => quoted(&one.id, 64),
+        [first, rest @ ..] => format!("{} and {} more", quoted(&first.id, 64), rest.len()),
+    };
+    format!(
+        "{}  {:.0}  {:<8}  {:<12}  {} in {} ({}): {targets}",
+        content.id,
+        content.created_at,
+        plan.state.word(),
+        content.effect.word(),
+        content.tool,
+        content.account.name,
+        content.account.stage,
+    )
+}
+
+fn parse_state(text: &str) -> Result<PlanState, String> {
+    serde_json::from_value(Value::from(text))
+        .map_err(|_| "a plan is open, applying, applied, failed, unknown or expired".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::event::{Event, What};
+    use crate::ports::Store;
+    use crate::store::SqliteStore;
+    use crate::testing::open_plan;
+
+    #[tokio::test]
+    async fn plans_are_listed_and_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("countersign.db")).await.unwrap();
+        let now = Timestamp::from_second(1_767_225_600).unwrap();
+        let mut plan = open_plan(&["i-1\u{1b}[2J", "i-2"], now).unwrap();
+        plan.content.reason = "\u{202e}\u{9b}\u{7f}\u{1f512}".into();
+        plan.content.id = PlanId::from_outside("plan-1");
+        plan.digest = plan.content.digest().unwrap();
+        let event = Event { at: now, call: None, caller: None, what: What::Served { tool: "t".into() } };
+        store.file_plan(plan.clone(), event).await.unwrap();
+
+        let mut out = Vec::new();
+        let open = PlanFilter { states: vec![PlanState::Open], agent: None, limit: 5 };
+        write_list(store.reader(), &open, now, &mut out).await.unwrap();
+        write_list(store.reader(), &open, plan.content.expires_at, &mut out).await.unwrap();
+        insta::assert_snapshot!(String::from_utf8(out).unwrap(), @r"
+        plan-1  2026-01-01T00:00:00Z  open      write         ec2_stop_instances in shop-dev (dev): `i-1\u{1B}\[2J` and 1 more
+        no plans
+        ");
+
+        let mut out = Vec::new();
+        write_one(store.reader(), "plan-1", now, &mut out).await.unwrap();
+        assert!(out.iter().all(|byte| *byte == b'\n' || (b' '..=b'~').contains(byte)));
+        assert_eq!(serde_json::from_slice::<FiledPlan>(&out).unwrap(), plan);
+        let none = write_one(store.reader(), "plan-2", now, &mut out).await.unwrap_err();
+        assert_eq!(none.to_string(), "there is no plan `plan-2`: `countersign plans` lists them");
+    }
+
+    #[test]
+    fn states_are_read_as_they_are_written() {
+        assert_eq!(parse_state("applying"), Ok(PlanState::Applying));
+        assert!(parse_state("done").unwrap_err().contains("open, applying"));
+    }
+}
