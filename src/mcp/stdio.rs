@@ -1,5 +1,9 @@
 //! Serving one client over standard input and output, until it closes them or a signal ends the process.
 
+use std::fs::File;
+use std::io::Read as _;
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::unix::fs::FileTypeExt as _;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -8,7 +12,8 @@ use rmcp::model::{ClientJsonRpcMessage, ServerJsonRpcMessage};
 use rmcp::service::{RoleServer, ServerInitializeError, ServiceExt};
 use rmcp::transport::Transport;
 use rmcp::transport::async_rw::AsyncRwTransport;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf};
+use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
@@ -37,14 +42,17 @@ pub enum ServeError {
 /// After that nobody is asked any more, and calls that are running get `grace` to end and be recorded; what they were
 /// about to change at AWS keeps its intent on record either way.
 ///
-/// Nothing else may write to standard output. The read that is left behind on a terminal blocks tokio's runtime from
-/// shutting down by itself; end it with `shutdown_background`.
+/// Nothing else may write to standard output.
 pub async fn serve<D: Desk>(server: Server<D>, grace: Duration) -> Result<(), ServeError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
     let closing = server.closing();
-    let (read, write) = rmcp::transport::stdio_pipes();
-    let mut served = std::pin::pin!(serve_on(server, read, write, grace));
+    let mut served: Pin<Box<dyn Future<Output = Result<(), ServeError>> + Send>> = if both_are_pipes() {
+        let (read, write) = rmcp::transport::stdio_pipes();
+        Box::pin(serve_on(server, read, write, grace))
+    } else {
+        Box::pin(serve_on(server, detached_stdin(), tokio::io::stdout(), grace))
+    };
     loop {
         tokio::select! {
             end = &mut served => return end,
@@ -75,6 +83,38 @@ where
         tracing::warn!("calls were still running at the end; their outcome is settled at the next start");
     }
     Ok(())
+}
+
+/// Pipes can be read without blocking a thread; sockets (as Node.js gives to its children), files and terminals can't
+/// safely.
+fn both_are_pipes() -> bool {
+    let is_pipe = |fd: BorrowedFd<'_>| {
+        let metadata = fd.try_clone_to_owned().and_then(|fd| File::from(fd).metadata());
+        metadata.is_ok_and(|metadata| metadata.file_type().is_fifo())
+    };
+    is_pipe(std::io::stdin().as_fd()) && is_pipe(std::io::stdout().as_fd())
+}
+
+/// Standard input, read by a thread of its own. Tokio's would keep the process from ending until the client writes once
+/// more: a blocking read can't be taken back, and its runtime waits for it.
+fn detached_stdin() -> DuplexStream {
+    const CHUNK: usize = 64 * 1024;
+    let (ours, mut theirs) = tokio::io::duplex(CHUNK);
+    let runtime = Handle::current();
+    std::thread::spawn(move || {
+        let mut chunk = vec![0_u8; CHUNK];
+        loop {
+            let read = match std::io::stdin().lock().read(&mut chunk) {
+                Ok(read) => chunk.get(..read).unwrap_or_default(),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(_) => &[],
+            };
+            if read.is_empty() || runtime.block_on(theirs.write_all(read)).is_err() {
+                return;
+            }
+        }
+    });
+    ours
 }
 
 /// Input that ends when the session is closing, and that closes the session when it ends: then nobody can be asked.
