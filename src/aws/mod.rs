@@ -6,6 +6,11 @@
 //!
 //! Other modules may read the models; only this folder may use the SDK's crates.
 
+pub mod address;
+mod checksum;
+pub mod client;
+pub mod cloud;
+pub mod credentials;
 pub mod ec2_query;
 pub mod endpoint;
 pub mod errors;
@@ -13,6 +18,7 @@ pub mod iam;
 pub mod models;
 pub mod operation;
 pub mod pack;
+mod plugins;
 pub mod protocol;
 pub mod redact;
 pub mod schema;
@@ -21,6 +27,7 @@ pub mod shape;
 pub mod validate;
 pub mod value;
 
+pub use cloud::AwsCloud;
 pub use models::{ModelError, Models};
 pub use operation::{Auth, OperationModel};
 pub use service::ServiceModel;

@@ -18,7 +18,7 @@ const OPERATIONS: &str = "=operations";
 const PARTITIONS: &str = "=partitions";
 
 /// Unpacked services are forgotten, least recently used first, once they hold more bytes than this.
-pub const SERVICES_BYTES: usize = 12 << 20;
+pub const SERVICES_BYTES: usize = 8 << 20;
 
 /// The models of all services. Cloning is cheap and shares everything.
 #[derive(Clone)]

@@ -67,8 +67,6 @@ pub enum Auth {
     SigV4,
     /// Signature version 4; the body's digest is left out.
     SigV4UnsignedBody,
-    /// Signature version 4a, for several regions at once.
-    SigV4a,
     /// A bearer token.
     Bearer,
     /// Nothing: the request carries its own secret or needs none.

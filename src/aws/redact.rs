@@ -1,5 +1,7 @@
 //! Keeping secrets out of what people, models and records see.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Map, Value};
 
 use super::models::{ModelError, Models};
@@ -87,69 +89,97 @@ pub fn redact(
     }
 }
 
-/// As [`redact`], for a value of a named shape.
-pub fn redact_shape(service: &ServiceModel, shape: &str, value: &Value) -> Result<Value, ModelError> {
-    if value.is_null() {
-        return Ok(Value::Null);
-    }
-    let shape = service.shape(shape)?;
-    if shape.sensitive {
-        return Ok(Value::from(REDACTED));
-    }
-    match (&shape.kind, value) {
-        (ShapeKind::Structure { .. }, Value::Object(entries)) => {
-            let members = entries.iter().map(|(name, value)| {
-                let redacted = match shape.member(name) {
-                    Some(member) => redact_member(service, &shape, name, &member.shape, value)?,
-                    None if secret_name(name) => Value::from(REDACTED),
-                    None => value.clone(),
-                };
-                Ok((name.clone(), redacted))
-            });
-            members.collect::<Result<Map<_, _>, _>>().map(Value::Object)
-        }
-        (ShapeKind::List { member, .. }, Value::Array(items)) => {
-            let items = items.iter().map(|item| redact_shape(service, &member.shape, item));
-            items.collect::<Result<Vec<_>, _>>().map(Value::Array)
-        }
-        (ShapeKind::Map { key, value: element, .. }, Value::Object(entries)) => {
-            if service.shape(&key.shape)?.sensitive {
-                return Ok(Value::from(REDACTED));
-            }
-            let entries = entries.iter().map(|(name, item)| {
-                let redacted = match item {
-                    Value::String(_) if secret_name(name) => Value::from(REDACTED),
-                    item => redact_shape(service, &element.shape, item)?,
-                };
-                Ok((name.clone(), redacted))
-            });
-            entries.collect::<Result<Map<_, _>, _>>().map(Value::Object)
-        }
-        (ShapeKind::Structure { .. } | ShapeKind::List { .. } | ShapeKind::Map { .. }, _) => Ok(Value::from(REDACTED)),
-        _ => Ok(value.clone()),
-    }
+/// As [`redact`], but each stand-in has the type that the model asks for, so that a request can be built with it.
+pub(crate) fn redact_typed(service: &ServiceModel, shape: &str, value: &Value) -> Result<Value, ModelError> {
+    Redaction { service, typed: true }.of_shape(shape, value)
 }
 
-fn redact_member(
-    service: &ServiceModel,
-    structure: &ShapeModel,
-    name: &str,
-    shape: &str,
-    value: &Value,
-) -> Result<Value, ModelError> {
-    let listed = SECRET_MEMBERS.contains(&(service.name(), structure.name.as_str(), name));
-    let by_name = || -> Result<bool, ModelError> {
-        let text = match &service.shape(shape)?.kind {
+/// As [`redact`], for a value of a named shape.
+pub fn redact_shape(service: &ServiceModel, shape: &str, value: &Value) -> Result<Value, ModelError> {
+    Redaction { service, typed: false }.of_shape(shape, value)
+}
+
+struct Redaction<'s> {
+    service: &'s ServiceModel,
+    typed: bool,
+}
+
+impl Redaction<'_> {
+    fn of_shape(&self, name: &str, value: &Value) -> Result<Value, ModelError> {
+        if value.is_null() {
+            return Ok(Value::Null);
+        }
+        let shape = self.service.shape(name)?;
+        if shape.sensitive {
+            return self.stand_in(&shape, 0);
+        }
+        match (&shape.kind, value) {
+            (ShapeKind::Structure { .. }, Value::Object(entries)) => {
+                let members = entries.iter().map(|(name, value)| Ok((name.clone(), self.member(&shape, name, value)?)));
+                members.collect::<Result<Map<_, _>, _>>().map(Value::Object)
+            }
+            (ShapeKind::List { member, .. }, Value::Array(items)) => {
+                let items = items.iter().map(|item| self.of_shape(&member.shape, item));
+                items.collect::<Result<Vec<_>, _>>().map(Value::Array)
+            }
+            (ShapeKind::Map { key, value: element, .. }, Value::Object(entries)) => {
+                if self.service.shape(&key.shape)?.sensitive {
+                    return self.stand_in(&shape, 0);
+                }
+                let entries = entries.iter().map(|(name, item)| {
+                    let redacted = match item {
+                        Value::String(_) if secret_name(name) => {
+                            self.stand_in(&*self.service.shape(&element.shape)?, 0)?
+                        }
+                        item => self.of_shape(&element.shape, item)?,
+                    };
+                    Ok((name.clone(), redacted))
+                });
+                entries.collect::<Result<Map<_, _>, _>>().map(Value::Object)
+            }
+            (ShapeKind::Structure { .. } | ShapeKind::List { .. } | ShapeKind::Map { .. }, _) => {
+                Ok(Value::from(REDACTED))
+            }
+            _ => Ok(value.clone()),
+        }
+    }
+
+    fn member(&self, structure: &ShapeModel, name: &str, value: &Value) -> Result<Value, ModelError> {
+        let Some(member) = structure.member(name) else {
+            return Ok(if secret_name(name) { Value::from(REDACTED) } else { value.clone() });
+        };
+        let shape = self.service.shape(&member.shape)?;
+        let listed = SECRET_MEMBERS.contains(&(self.service.name(), structure.name.as_str(), name));
+        let textual = match &shape.kind {
             ShapeKind::String { enum_values, .. } => enum_values.is_empty(),
             ShapeKind::Blob(_) => true,
             _ => false,
         };
-        Ok(text && secret_name(name))
-    };
-    if !value.is_null() && (listed || by_name()?) {
-        return Ok(Value::from(REDACTED));
+        if !value.is_null() && (listed || (textual && secret_name(name))) {
+            return self.stand_in(&shape, 0);
+        }
+        self.of_shape(&member.shape, value)
     }
-    redact_shape(service, shape, value)
+
+    fn stand_in(&self, shape: &ShapeModel, depth: u8) -> Result<Value, ModelError> {
+        let inner = |name: &str| match depth {
+            0..8 => self.stand_in(&*self.service.shape(name)?, depth + 1),
+            _ => Ok(Value::Null),
+        };
+        Ok(match &shape.kind {
+            _ if !self.typed => Value::from(REDACTED),
+            ShapeKind::Structure { .. } => Value::Object(Map::new()),
+            ShapeKind::List { member, .. } => Value::Array(vec![inner(&member.shape)?]),
+            ShapeKind::Map { value, .. } => {
+                Value::Object([(REDACTED.to_owned(), inner(&value.shape)?)].into_iter().collect())
+            }
+            ShapeKind::Blob(_) => Value::from(BASE64.encode(REDACTED)),
+            ShapeKind::Boolean => Value::from(false),
+            ShapeKind::Integer(_) | ShapeKind::Long(_) | ShapeKind::Float(_) | ShapeKind::Double(_) => Value::from(0),
+            ShapeKind::Timestamp => Value::from("1970-01-01T00:00:00Z"),
+            ShapeKind::String { .. } | ShapeKind::Document => Value::from(REDACTED),
+        })
+    }
 }
 
 pub(crate) fn secret_name(name: &str) -> bool {
