@@ -36,6 +36,11 @@ impl Bench {
         Ok(Self { runtime, store: Arc::new(store), folder })
     }
 
+    #[expect(clippy::expect_used, reason = "the same database was just opened")]
+    fn again(&self) -> SqliteStore {
+        self.runtime.block_on(SqliteStore::open(&self.folder.path().join("countersign.db"))).expect("a store")
+    }
+
     /// Runs `work` as a task of the runtime, as a server's calls are run.
     fn run<F>(&self, work: F)
     where
@@ -72,6 +77,25 @@ fn append_sixteen_in_parallel(bencher: Bencher<'_, '_>) {
                 let mut calls = tokio::task::JoinSet::new();
                 for _ in 0..16 {
                     let store = Arc::clone(&store);
+                    calls.spawn(async move { store.append(vec![requested()]).await.map(drop) });
+                }
+                calls.join_all().await.into_iter().collect()
+            });
+        });
+    });
+}
+
+/// The same, from two stores on one database, as two processes have it.
+#[divan::bench(sample_count = 1000)]
+fn append_sixteen_in_parallel_from_two_stores(bencher: Bencher<'_, '_>) {
+    with_bench(bencher, |bencher, bench| {
+        let second = Arc::new(bench.again());
+        bencher.bench_local(|| {
+            let stores = [Arc::clone(&bench.store), Arc::clone(&second)];
+            bench.run(async move {
+                let mut calls = tokio::task::JoinSet::new();
+                for store in stores.iter().cycle().take(16) {
+                    let store = Arc::clone(store);
                     calls.spawn(async move { store.append(vec![requested()]).await.map(drop) });
                 }
                 calls.join_all().await.into_iter().collect()

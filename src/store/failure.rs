@@ -79,3 +79,19 @@ fn code(error: &sqlx::Error) -> Option<u32> {
     let code: u32 = error.as_database_error()?.code()?.parse().ok()?;
     Some(code & 0xff)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_failure_names_the_file_and_the_mend() {
+        use io::ErrorKind::{NotADirectory, Other, PermissionDenied, ReadOnlyFilesystem, StorageFull};
+
+        let path = Path::new("/srv/countersign.db");
+        let kinds = [PermissionDenied, ReadOnlyFilesystem, StorageFull, NotADirectory, Other];
+        let files = kinds.map(|kind| file(path, &io::Error::from(kind)).to_string());
+        let others = [locked(path), unreadable(path, "plan plan-1", "it has no known state")].map(|e| e.to_string());
+        insta::assert_snapshot!(files.into_iter().chain(others).collect::<Vec<_>>().join("\n"));
+    }
+}

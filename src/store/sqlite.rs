@@ -25,8 +25,9 @@ use crate::ports::{Claim, GrantRecord, PlanFilter, Store, StoreError};
 
 /// Plans, grants and the record, in one database file that several processes may share.
 ///
-/// A write that has begun is finished even if its caller goes away. So whoever claims a plan must not be cancelled
-/// between [`Store::claim`] and [`Store::settle`]; otherwise the plan stays `applying` until the process ends.
+/// What was handed over is written even if its caller goes away; only a claim is dropped where that is seen in time. So
+/// whoever claims a plan must not be cancelled between [`Store::claim`] and [`Store::settle`]: the plan would stay
+/// `applying` until the process ends, and become `unknown` then.
 #[derive(Debug)]
 pub struct SqliteStore {
     path: PathBuf,

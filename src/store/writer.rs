@@ -84,8 +84,8 @@ impl Writer {
     }
 
     async fn serve(&mut self, mut batch: Vec<Job>) {
-        // Nobody would carry out what was claimed for a caller that has gone away.
-        batch.retain(|job| !job.answer.is_closed());
+        // Nobody would carry out what was claimed for a caller that has gone away. All else happened, and is recorded.
+        batch.retain(|job| !(job.answer.is_closed() && matches!(job.change, Change::Claim(_))));
         match self.commit(&batch).await {
             Ok(written) => {
                 for (job, written) in batch.into_iter().zip(written) {

@@ -1,9 +1,12 @@
 //! The chain, with one writer and with several.
 
 use std::os::unix::fs::PermissionsExt;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use super::*;
+use crate::plan::filed::PlanState;
 
 #[tokio::test]
 async fn records_come_back_in_the_order_they_were_appended() {
@@ -62,6 +65,40 @@ async fn one_job_that_fails_does_not_take_the_others_of_its_batch_along() {
     assert!(matches!(again, Err(crate::ports::StoreError::Failed(_))));
     assert!(first.is_ok() && last.is_ok());
     assert_eq!(intact(&store).await, 3);
+}
+
+#[tokio::test]
+async fn callers_that_go_away_leave_their_records_but_claim_nothing() {
+    let place = Place::new();
+    let store = place.open().await;
+    let plan = file(&store, &["i-1"]).await;
+    hand_over_and_leave(store.append(vec![requested(1)])).await;
+    hand_over_and_leave(store.claim(claim(&plan, &[]), intent(&plan))).await;
+    store.append(vec![requested(2)]).await.unwrap();
+    assert_eq!(store.plan(&plan.content.id, after(60)).await.unwrap().unwrap().state, PlanState::Open);
+    assert_eq!((count(&store, "requested").await, count(&store, "intent").await), (2, 0));
+}
+
+/// Polls once, which is enough to give the writer its job, and not enough for the writer to run.
+async fn hand_over_and_leave<T>(mut write: Pin<Box<dyn Future<Output = T> + Send + '_>>) {
+    std::future::poll_fn(|cx| {
+        assert!(write.as_mut().poll(cx).is_pending());
+        Poll::Ready(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn marks_are_forgotten_after_their_time_only() {
+    let place = Place::new();
+    let store = place.open().await;
+    let plan = file(&store, &["i-1"]).await;
+    assert!(store.use_once("old", after(59)).await.unwrap());
+    assert!(store.use_once("new", after(61)).await.unwrap());
+    store.claim(claim(&plan, &[]), intent(&plan)).await.unwrap();
+    assert!(!store.use_once("new", after(61)).await.unwrap());
+    let left: i64 = sqlx::query_scalar("SELECT count(*) FROM marks").fetch_one(&mut place.raw().await).await.unwrap();
+    assert_eq!(left, 1);
 }
 
 #[tokio::test]
