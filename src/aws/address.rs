@@ -58,7 +58,9 @@ impl Addresses {
             format!("there is no endpoint for `{}:{}` in `{region}`: {error}", service.name(), operation.name)
         })?;
         let mut url = endpoint.url.clone();
-        if let Some(template) = &operation.host_prefix {
+        // s3control's rules put the account into the host already (botocore: `remove_accid_host_prefix_from_model`)
+        let prefix = operation.host_prefix.as_ref().filter(|_| service.name() != "s3control");
+        if let Some(template) = prefix {
             let text = |name: &str| Some(input.get(name)?.as_str()?.to_owned());
             let prefix = host_prefix::expand(template, text).map_err(|error| error.to_string())?;
             // a local cloud has one host name for everything

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::error::Error as _;
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -42,6 +43,9 @@ use crate::ports::{CloudError, CloudReply, Purpose, SignedRequest};
 
 /// Schemas of operations are forgotten, least recently used first, once they and their services hold more bytes than this.
 pub const OPERATIONS_BYTES: usize = 12 << 20;
+
+/// At most so many are kept in any case.
+const OPERATIONS_KEPT: NonZeroUsize = NonZeroUsize::new(256).unwrap();
 
 /// A connection that isn't there by then won't come.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(3100);
@@ -102,7 +106,7 @@ impl Client {
             models,
             base,
             http,
-            wires: Mutex::new(LruCache::unbounded()),
+            wires: Mutex::new(LruCache::new(OPERATIONS_KEPT)),
             permits: Semaphore::new(limits.concurrent_calls.clamp(1, Semaphore::MAX_PERMITS)),
         }
     }
@@ -324,3 +328,6 @@ fn fresh_token() -> String {
     let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
     [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("-")
 }
+
+#[cfg(test)]
+mod tests;
