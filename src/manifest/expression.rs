@@ -34,15 +34,6 @@ pub struct NotEvaluated {
     pub reason: String,
 }
 
-/// A field that an expression takes from the value it is evaluated over.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RootField {
-    /// Its name.
-    pub name: String,
-    /// Where in the expression, in characters, from 1; approximate.
-    pub column: usize,
-}
-
 impl Expression {
     /// Compiles an expression. Unknown functions and wrong numbers of arguments are found here, not at evaluation.
     pub fn compile(text: &str) -> Result<Self, BadExpression> {
@@ -70,11 +61,9 @@ impl Expression {
         self.0.as_str()
     }
 
-    /// The fields it takes directly from the value it is evaluated over.
-    pub fn root_fields(&self) -> Vec<RootField> {
-        let mut found = Vec::new();
-        collect_roots(self.0.as_ast(), &mut found);
-        found
+    /// Its syntax tree.
+    pub(super) fn ast(&self) -> &Ast {
+        self.0.as_ast()
     }
 }
 
@@ -128,16 +117,6 @@ fn children(ast: &Ast) -> Vec<&Ast> {
     }
 }
 
-/// Only what is evaluated over the root counts: the right of a dot or projection and `&references` see other values.
-fn collect_roots(ast: &Ast, found: &mut Vec<RootField>) {
-    match ast {
-        Ast::Field { name, offset } => found.push(RootField { name: name.clone(), column: offset + 1 }),
-        Ast::Subexpr { lhs, .. } | Ast::Projection { lhs, .. } => collect_roots(lhs, found),
-        Ast::Expref { .. } => {}
-        other => children(other).into_iter().for_each(|child| collect_roots(child, found)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,16 +149,6 @@ there is no function `lenght`, at character 7
 the expression is empty, at character 1
 Did not parse the complete expression -- found Identifier("b"), at character 3
 "#);
-    }
-
-    #[test]
-    fn root_fields_are_those_of_the_value_itself() {
-        let names = |text: &str| -> Vec<String> {
-            Expression::compile(text).unwrap().root_fields().into_iter().map(|field| field.name).collect()
-        };
-        assert_eq!(names("InstanceIds[]"), ["InstanceIds"]);
-        assert_eq!(names("a.b || length(c[?d == 'e'].f) && {x: g, y: @.h}"), ["a", "c", "g"]);
-        assert_eq!(names("sort_by(items, &name)"), ["items"]);
     }
 
     proptest! {

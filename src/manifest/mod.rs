@@ -1,5 +1,17 @@
 //! Manifests: what a tool may do, as an admin declares it.
+//!
+//! ```text
+//! YAML -> document -> raw -> compile (structure, facts, partners) -> spec -> catalog -> tool_schema
+//! ```
 
+pub mod catalog;
+pub mod compile;
 pub mod expression;
+pub mod family;
+pub mod raw;
+mod shapes;
+mod shipped;
 pub mod spec;
 pub mod template;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,277 @@
+//! `Catalog`: all tools there are, loaded once. It is whole or not at all: one bad manifest and the server doesn't start.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::compile::{self, Draft, Facts};
+use super::family::Family;
+use super::shipped;
+use super::spec::ToolSpec;
+use crate::aws::iam::IamFacts;
+use crate::aws::models::{Models, nearest};
+use crate::config::ManifestsConfig;
+use crate::digest::Digest;
+use crate::document::{self, Document, Language, Problem, Problems, Source};
+use crate::names::OperationId;
+
+/// Folders of manifests are looked into so deep.
+const DEEPEST: usize = 4;
+
+/// All tools and families.
+#[derive(Debug)]
+pub struct Catalog {
+    tools: BTreeMap<String, Arc<ToolSpec>>,
+    families: BTreeMap<String, Family>,
+    declared: HashMap<OperationId, Declared>,
+    iam: IamFacts,
+    digest: Digest,
+}
+
+/// What a name stands for.
+#[derive(Debug)]
+pub enum Entry<'a> {
+    /// A tool with a manifest of its own.
+    Tool(&'a Arc<ToolSpec>),
+    /// A family.
+    Family(&'a Family),
+}
+
+/// The tool that declares an operation.
+#[derive(Debug)]
+pub(super) struct Declared {
+    /// Its name.
+    pub(super) tool: String,
+    /// False where configuration switched it off. Its operation stays closed to families all the same.
+    pub(super) offered: bool,
+}
+
+impl Catalog {
+    /// Loads the shipped manifests and those of the configured folders; a folder's tool replaces the shipped one of its
+    /// name. Everything that is wrong is told at once.
+    ///
+    /// The shipped ones are not held against the models again: they lie in this binary together with them, and a test has
+    /// done it. That keeps the start fast without trusting anything from outside.
+    pub fn load(config: &ManifestsConfig, models: &Models, iam: &IamFacts) -> Result<Self, Problems> {
+        let facts = Facts { models, iam };
+        let mut problems = Problems::new();
+        let own = from_folders(&config.folders, facts, &mut problems);
+        let replaced = |draft: &Draft| own.iter().any(|own| own.tool.name == draft.tool.name);
+        let mut drafts: Vec<Draft> =
+            compiled(shipped_sources(), None, &mut problems).into_iter().filter(|draft| !replaced(draft)).collect();
+        drafts.extend(own);
+        let families = families(false, &mut problems);
+        let checked = compile::seal(drafts);
+        let tools = match checked {
+            Ok(tools) => tools,
+            Err(found) => {
+                problems.extend(found);
+                Vec::new()
+            }
+        };
+        if problems.is_empty() {
+            check_names(config, &tools, &families, &mut problems);
+        }
+        problems.or(())?;
+        Self::assemble(config, tools, families, iam)
+    }
+
+    /// Everything that is wrong with some files or folders of manifests, held against all facts and the shipped tools.
+    /// Gives the number of tools looked at.
+    pub fn check(paths: &[PathBuf], models: &Models, iam: &IamFacts) -> Result<usize, Problems> {
+        let facts = Facts { models, iam };
+        let mut problems = Problems::new();
+        let own = from_folders(paths, facts, &mut problems);
+        let count = own.len();
+        let replaced = |draft: &Draft| own.iter().any(|own| own.tool.name == draft.tool.name);
+        let mut drafts: Vec<Draft> =
+            compiled(shipped_sources(), None, &mut problems).into_iter().filter(|draft| !replaced(draft)).collect();
+        drafts.extend(own);
+        if let Err(found) = compile::seal(drafts) {
+            problems.extend(found);
+        }
+        problems.or(count)
+    }
+
+    /// Holds every shipped manifest against all facts. Gives their number.
+    pub fn check_shipped(models: &Models, iam: &IamFacts) -> Result<usize, Problems> {
+        let mut problems = Problems::new();
+        let drafts = compiled(shipped_sources(), Some(Facts { models, iam }), &mut problems);
+        let families = families(true, &mut problems);
+        let count = drafts.len() + families.len();
+        if let Err(found) = compile::seal(drafts) {
+            problems.extend(found);
+        }
+        problems.or(count)
+    }
+
+    fn assemble(
+        config: &ManifestsConfig,
+        all: Vec<ToolSpec>,
+        families: Vec<Family>,
+        iam: &IamFacts,
+    ) -> Result<Self, Problems> {
+        let offered = |name: &str, toolset: &str| {
+            !config.disabled.iter().any(|off| off == name)
+                && (config.toolsets.is_empty() || config.toolsets.iter().any(|on| on == toolset))
+        };
+        let mut names: Vec<(String, Digest, bool)> = Vec::new();
+        let (mut tools, mut declared) = (BTreeMap::new(), HashMap::new());
+        for tool in all {
+            let offered = offered(&tool.name, &tool.toolset);
+            names.push((tool.name.clone(), tool.digest, offered));
+            let entry: &mut Declared = declared
+                .entry(tool.operation.clone())
+                .or_insert_with(|| Declared { tool: tool.name.clone(), offered });
+            if offered {
+                if !entry.offered {
+                    *entry = Declared { tool: tool.name.clone(), offered };
+                }
+                tools.insert(tool.name.clone(), Arc::new(tool));
+            }
+        }
+        let families: BTreeMap<String, Family> = families
+            .into_iter()
+            .filter(|family| offered(family.name(), family.toolset()))
+            .map(|family| (family.name().to_owned(), family))
+            .collect();
+        names.extend(families.values().map(|family| (family.name().to_owned(), family.digest(), true)));
+        names.sort();
+        let digest = Digest::of("countersign.catalog.v1", &names)
+            .map_err(|error| Source::new("tool-manifests", "").problem(0..0, error.to_string(), "report it"))?;
+        Ok(Self { tools, families, declared, iam: iam.clone(), digest })
+    }
+
+    /// What a tool's name stands for.
+    pub fn entry(&self, name: &str) -> Option<Entry<'_>> {
+        let tool = self.tools.get(name).map(Entry::Tool);
+        tool.or_else(|| self.families.get(name).map(Entry::Family))
+    }
+
+    /// A tool with a manifest of its own.
+    pub fn get(&self, name: &str) -> Option<&Arc<ToolSpec>> {
+        self.tools.get(name)
+    }
+
+    /// All tools with a manifest of their own, by name.
+    pub fn tools(&self) -> impl Iterator<Item = &Arc<ToolSpec>> {
+        self.tools.values()
+    }
+
+    /// All families, by name.
+    pub fn families(&self) -> impl Iterator<Item = &Family> {
+        self.families.values()
+    }
+
+    /// Names of all tools and families.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tools.keys().chain(self.families.keys()).map(String::as_str)
+    }
+
+    /// The tool that declares an operation, switched off or not; families refuse what is declared.
+    pub fn declared(&self, operation: &OperationId) -> Option<&str> {
+        self.declaration(operation).map(|declared| declared.tool.as_str())
+    }
+
+    pub(super) fn declaration(&self, operation: &OperationId) -> Option<&Declared> {
+        self.declared.get(operation)
+    }
+
+    /// The IAM facts it was made with.
+    pub fn iam(&self) -> &IamFacts {
+        &self.iam
+    }
+
+    /// Digest of all manifests, and of what is switched off.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+}
+
+fn shipped_sources() -> Vec<Source> {
+    shipped::TOOLS.iter().map(|(path, text)| Source::new(*path, *text)).collect()
+}
+
+fn compiled(sources: Vec<Source>, facts: Option<Facts<'_>>, problems: &mut Problems) -> Vec<Draft> {
+    let mut drafts = Vec::new();
+    for source in sources {
+        match document::read(source, Language::Yaml).and_then(|document| Draft::compile(document, facts)) {
+            Ok(draft) => drafts.push(draft),
+            Err(found) => problems.extend(found),
+        }
+    }
+    drafts
+}
+
+fn families(checked: bool, problems: &mut Problems) -> Vec<Family> {
+    let compile = |(path, text): &(&str, &str)| -> Result<Family, Problems> {
+        let document: Document = document::read(Source::new(*path, *text), Language::Yaml)?;
+        Family::compile(&document, checked)
+    };
+    let results: Vec<_> = shipped::FAMILIES.iter().map(compile).collect();
+    results.into_iter().filter_map(|result| result.map_err(|found| problems.extend(found)).ok()).collect()
+}
+
+/// Manifests of files and folders. A file that is no manifest is a problem: a misnamed one must not go unnoticed.
+fn from_folders(paths: &[PathBuf], facts: Facts<'_>, problems: &mut Problems) -> Vec<Draft> {
+    let mut files = Vec::new();
+    for path in paths {
+        collect(path, 0, &mut files, problems);
+    }
+    let mut sources = Vec::new();
+    for file in files {
+        match Source::load(&file) {
+            Ok(source) => sources.push(source),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    compiled(sources, Some(facts), problems)
+}
+
+fn collect(path: &Path, depth: usize, files: &mut Vec<PathBuf>, problems: &mut Problems) {
+    let wrong = |what: String, mend: &str| -> Problem { Source::new(path, "").problem(0..0, what, mend) };
+    if !path.is_dir() {
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("yaml" | "yml") => files.push(path.to_owned()),
+            Some("md") => {}
+            _ => problems.push(wrong("this is not a manifest's name".to_owned(), "end it with `.yaml`, or move it away")),
+        }
+        return;
+    }
+    if depth >= DEEPEST {
+        return problems.push(wrong("the folders are nested too deep".to_owned(), "put the manifests further up"));
+    }
+    match std::fs::read_dir(path).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>, _>>()) {
+        Ok(mut entries) => {
+            entries.sort();
+            for entry in entries {
+                collect(&entry, depth + 1, files, problems);
+            }
+        }
+        Err(error) => problems.push(wrong(format!("the folder can't be read: {error}"), "check its permissions")),
+    }
+}
+
+/// Names in the configuration that mean nothing would leave something on that was meant to be off.
+fn check_names(config: &ManifestsConfig, tools: &[ToolSpec], families: &[Family], problems: &mut Problems) {
+    let names = || tools.iter().map(|tool| tool.name.as_str()).chain(families.iter().map(Family::name));
+    let toolsets = || tools.iter().map(|tool| tool.toolset.as_str()).chain(families.iter().map(Family::toolset));
+    let source = Source::new("countersign.toml", "");
+    let mut check = |key: &str, kind: &str, wanted: &[String], known: Vec<&str>| {
+        for name in wanted.iter().filter(|name| !known.contains(&name.as_str())) {
+            let mend = match nearest(name, known.iter().copied()).first() {
+                Some(best) => format!("did you mean `{best}`?"),
+                None => "`countersign manifest list` names them all".to_owned(),
+            };
+            problems.push(source.problem(0..0, format!("`{key}` in `[manifests]`: there is no {kind} `{name}`"), mend));
+        }
+    };
+    check("disabled", "tool", &config.disabled, names().collect());
+    check("toolsets", "toolset", &config.toolsets, toolsets().collect());
+    for family in families {
+        if tools.iter().any(|tool| tool.name == family.name()) {
+            let message = format!("a tool has the family's name `{}`", family.name());
+            problems.push(source.problem(0..0, message, "give the tool another name"));
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! What a manifest's text alone tells.
+
+use serde_json::{Map, Value};
+
+use super::Report;
+use crate::digest::Digest;
+use crate::manifest::expression::{BadExpression, Expression};
+use crate::manifest::raw::{
+    RawDependent, RawDryRun, RawInput, RawLimits, RawRaise, RawRead, RawScope, RawTargets, RawTool, RawUndo,
+};
+use crate::manifest::spec::{
+    Dependent, DryRunKind, InputMember, Limits, Narrowing, RaiseEffect, Scope, TargetRead, Targets, Tool, UndoSpec,
+};
+use crate::manifest::template::{BadTemplate, Template, join_pointer};
+use crate::names::{Effect, OperationId};
+
+/// Names that every tool gives a meaning of its own.
+const COMMON: [&str; 5] = ["account", "region", "reason", "dry_run", "plan_id"];
+
+/// Why a read has no undo.
+const READS_CHANGE_NOTHING: &str = "it changes nothing";
+
+/// Compiles what is written. `None` where something is too broken to go on with; problems are in the report.
+pub(super) fn compile(raw: RawTool, report: &mut Report<'_>) -> Option<Tool> {
+    let before = report.problems.len();
+    name("/tool", &raw.tool, report);
+    name("/toolset", &raw.toolset, report);
+    demands(&raw, report);
+    let operation = operation("/operation", &raw.operation, report);
+    let input = raw.input.iter().filter_map(|(member, written)| input_member(member, written, report)).collect();
+    let fixed = fixed(&raw, report);
+    let targets = raw.targets.as_ref().map(|targets| self::targets(targets, report));
+    let scopes = raw.scopes.iter().enumerate().filter_map(|(index, scope)| self::scope(index, scope, report)).collect();
+    let preview = raw.preview.as_ref();
+    let dependents = preview.map(|preview| preview.dependents.as_slice()).unwrap_or_default();
+    let dependents =
+        dependents.iter().enumerate().filter_map(|(index, dependent)| self::dependent(index, dependent, report)).collect();
+    let raises = raw.raise_effect.iter().enumerate();
+    let raise_effect = raises.filter_map(|(index, raise)| self::raise(index, raise, raw.effect, report)).collect();
+    let confirm = raw.confirm.as_ref().map(|confirm| template("/confirm/type", &Value::from(confirm.text.as_str()), report));
+    let undo = undo(raw.undo.as_ref(), report);
+    let output = raw.output.as_ref().map(|text| expression("/output", text, report));
+    let limits = limits(&raw.limits, report);
+    if report.problems.len() > before {
+        return None;
+    }
+    Some(Tool {
+        name: raw.tool,
+        title: raw.title,
+        summary: raw.summary.trim().to_owned(),
+        toolset: raw.toolset,
+        operation: operation?,
+        effect: raw.effect,
+        input,
+        fixed,
+        targets: match targets {
+            None => None,
+            Some(targets) => Some(targets?),
+        },
+        scopes,
+        dry_run: match preview.map(|preview| preview.dry_run) {
+            Some(RawDryRun::Native) => DryRunKind::Native,
+            Some(RawDryRun::None) | None => DryRunKind::None,
+        },
+        dependents,
+        raise_effect,
+        confirm: match confirm {
+            None => None,
+            Some(confirm) => Some(confirm?),
+        },
+        undo: undo?,
+        limits,
+        output: match output {
+            None => None,
+            Some(output) => Some(output?),
+        },
+        docs: raw.docs,
+        digest: Digest::of_bytes("countersign.manifest.v1", report.document.source().text().as_bytes()),
+    })
+}
+
+/// What must be there, and what must not, by the effect.
+fn demands(raw: &RawTool, report: &mut Report<'_>) {
+    let worst = raw.raise_effect.iter().map(|raise| raise.to).fold(raw.effect, Effect::max);
+    if raw.effect.changes() {
+        match &raw.targets {
+            None => report.at_key(
+                "/effect",
+                format!("a tool that is `{}` must say what it acts on", raw.effect),
+                "add `targets` with `each`, `arn` and `read`",
+            ),
+            Some(RawTargets { read: None, .. }) => report.at_key(
+                "/targets",
+                "the state of the targets is not read, so nobody could see what will be lost",
+                "add `read` with `operation`, `with` and `state`",
+            ),
+            Some(_) => {}
+        }
+        if raw.undo.is_none() {
+            let mend = "add `undo` with `tool` and `with`, or with `none` and the reason";
+            report.at_key("/effect", "nothing is said about undoing it", mend);
+        }
+        if raw.output.is_some() {
+            report.at_key("/output", "only the answer of a read is projected", "take it out");
+        }
+    } else {
+        let dry_run = raw.preview.as_ref().is_some_and(|preview| preview.dry_run == RawDryRun::Native);
+        for (present, key) in [
+            (dry_run, "/preview/dry_run"),
+            (raw.confirm.is_some(), "/confirm"),
+            (raw.undo.is_some(), "/undo"),
+            (!raw.raise_effect.is_empty(), "/raise_effect"),
+        ] {
+            if present {
+                let message = format!("a tool that is `{}` changes nothing, so this has no meaning", raw.effect);
+                report.at_key(key, message, "take it out, or correct `effect`");
+            }
+        }
+    }
+    if worst >= Effect::Destructive && raw.confirm.is_none() && raw.limits.per_call != Some(1) {
+        report.at_key(
+            "/effect",
+            format!("a tool that can be `{worst}` and takes several targets must say what the person types"),
+            "add `confirm: { type: \"{target}\" }`, or `per_call: 1` to `limits`",
+        );
+    }
+}
+
+fn name(pointer: &str, text: &str, report: &mut Report<'_>) {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    if text.is_empty() || text.len() > 40 || !text.chars().all(plain) {
+        report.at(pointer, format!("`{text}` is not a name here"), "use 1 to 40 lower-case letters, digits and `_`");
+    }
+}
+
+fn operation(pointer: &str, text: &str, report: &mut Report<'_>) -> Option<OperationId> {
+    text.parse().map_err(|wrong: crate::names::NotAnOperation| report.at(pointer, wrong.to_string(), "")).ok()
+}
+
+fn expression(pointer: &str, text: &str, report: &mut Report<'_>) -> Option<Expression> {
+    let bad = |BadExpression { column, message }| report.within(pointer, column, message, "correct the expression");
+    Expression::compile(text).map_err(bad).ok()
+}
+
+fn template(pointer: &str, value: &Value, report: &mut Report<'_>) -> Option<Template> {
+    let bad = |BadTemplate { pointer: inner, column, message }| {
+        report.within(&format!("{pointer}{inner}"), column, message, "correct the template");
+    };
+    Template::compile(value).map_err(bad).ok()
+}
+
+fn with(pointer: &str, members: &Map<String, Value>, report: &mut Report<'_>) -> Option<Template> {
+    template(&format!("{pointer}/with"), &Value::Object(members.clone()), report)
+}
+
+fn input_member(member: &str, written: &Value, report: &mut Report<'_>) -> Option<InputMember> {
+    let pointer = join_pointer("/input", member);
+    let raw: RawInput = match serde::Deserialize::deserialize(written) {
+        Ok(raw) => raw,
+        Err(error) => {
+            let error: serde_json::Error = error;
+            report.at(&pointer, error.to_string(), "correct it");
+            return None;
+        }
+    };
+    if COMMON.contains(&member) {
+        report.at_key(&pointer, format!("every tool has its own `{member}`"), "leave it out, or set it in `fixed`");
+    }
+    let crossed = |least: Option<i128>, most: Option<i128>| matches!((least, most), (Some(a), Some(b)) if a > b);
+    if crossed(raw.min.map(i128::from), raw.max.map(i128::from))
+        || crossed(raw.min_items.map(i128::from), raw.max_items.map(i128::from))
+    {
+        report.at_key(&pointer, format!("no value of `{member}` fits: the least is more than the most"), "swap them");
+    }
+    if let Some(pattern) = &raw.pattern
+        && let Err(error) = fancy_regex::Regex::new(&format!("^(?:{pattern})$"))
+    {
+        let message = format!("this is not a regular expression: {error}");
+        report.at(&format!("{pointer}/pattern"), message, "correct it");
+    }
+    let RawInput { required, description, min_items, max_items, min, max, one_of, pattern } = raw;
+    let narrowing = Narrowing { min_items, max_items, min, max, one_of, pattern };
+    Some(InputMember { member: member.to_owned(), required, description, narrowing })
+}
+
+fn fixed(raw: &RawTool, report: &mut Report<'_>) -> Vec<(String, Value)> {
+    for (member, value) in &raw.fixed {
+        let pointer = join_pointer("/fixed", member);
+        if raw.input.contains_key(member) {
+            let message = format!("`{member}` is set here, and the agent may pass it too");
+            report.at_key(&pointer, message, "keep it in `input` or in `fixed`");
+        }
+        if value.is_null() {
+            report.at_key(&pointer, format!("`{member}` has no value"), "write one, or take the member out");
+        }
+    }
+    raw.fixed.iter().map(|(member, value)| (member.clone(), value.clone())).collect()
+}
+
+fn targets(raw: &RawTargets, report: &mut Report<'_>) -> Option<Targets> {
+    let each = expression("/targets/each", &raw.each, report);
+    let arn = template("/targets/arn", &Value::from(raw.arn.as_str()), report);
+    let read = raw.read.as_ref().map(|read| self::read(read, report));
+    let mut optional = |key: &str, text: &Option<String>| {
+        text.as_ref().map(|text| expression(&format!("/targets/{key}"), text, report))
+    };
+    let tags = optional("tags", &raw.tags);
+    let fingerprint = optional("fingerprint", &raw.fingerprint);
+    let protected = optional("protected", &raw.protected);
+    if raw.read.is_none() {
+        for (present, key) in [
+            (tags.is_some(), "/targets/tags"),
+            (fingerprint.is_some(), "/targets/fingerprint"),
+            (protected.is_some(), "/targets/protected"),
+        ] {
+            if present {
+                report.at_key(key, "no state is read, so there is nothing to look at", "add `read`");
+            }
+        }
+    }
+    Some(Targets {
+        each: each?,
+        arn: arn?,
+        read: read.flatten(),
+        tags: tags.flatten(),
+        fingerprint: fingerprint.flatten(),
+        protected: protected.flatten(),
+    })
+}
+
+fn read(raw: &RawRead, report: &mut Report<'_>) -> Option<TargetRead> {
+    let operation = operation("/targets/read/operation", &raw.operation, report);
+    let with = with("/targets/read", &raw.with, report);
+    let state = expression("/targets/read/state", &raw.state, report);
+    Some(TargetRead { operation: operation?, with: with?, state: state?, missing: raw.missing.clone() })
+}
+
+fn scope(index: usize, raw: &RawScope, report: &mut Report<'_>) -> Option<Scope> {
+    let pointer = format!("/scopes/{index}");
+    for (index, action) in raw.actions.iter().enumerate() {
+        if action.contains(['*', '?']) {
+            let message = format!("`{action}` has a wildcard: nobody could say what it allows");
+            report.at(&format!("{pointer}/actions/{index}"), message, "name each action");
+        }
+    }
+    let mut resources = Vec::new();
+    for (index, resource) in raw.resources.iter().enumerate() {
+        let pointer = format!("{pointer}/resources/{index}");
+        if resource != "*" && !resource.starts_with("arn:") && !resource.starts_with("{arn}") {
+            report.at(&pointer, format!("`{resource}` is not an ARN"), "write `arn:...`, `{arn}` or, for a read, `*`");
+        }
+        resources.push(template(&pointer, &Value::from(resource.as_str()), report)?);
+    }
+    Some(Scope { actions: raw.actions.clone(), resources })
+}
+
+fn dependent(index: usize, raw: &RawDependent, report: &mut Report<'_>) -> Option<Dependent> {
+    let pointer = format!("/preview/dependents/{index}");
+    let operation = operation(&format!("{pointer}/operation"), &raw.operation, report);
+    let with = with(&pointer, &raw.with, report);
+    let list = expression(&format!("{pointer}/list"), &raw.list, report);
+    Some(Dependent { label: raw.label.clone(), operation: operation?, with: with?, list: list? })
+}
+
+fn raise(index: usize, raw: &RawRaise, from: Effect, report: &mut Report<'_>) -> Option<RaiseEffect> {
+    let pointer = format!("/raise_effect/{index}");
+    if raw.to <= from {
+        let message = format!("the tool is `{from}` already, so `{}` raises nothing", raw.to);
+        report.at(&format!("{pointer}/to"), message, "raise it further, or take it out");
+    }
+    let when = expression(&format!("{pointer}/when"), &raw.when, report);
+    Some(RaiseEffect { when: when?, to: raw.to, because: raw.because.clone() })
+}
+
+fn undo(raw: Option<&RawUndo>, report: &mut Report<'_>) -> Option<UndoSpec> {
+    let mend = "write `tool` and `with`, or `none` with the reason";
+    match raw {
+        None => Some(UndoSpec::None { reason: READS_CHANGE_NOTHING.to_owned() }),
+        Some(RawUndo { tool: None, with: None, none: Some(reason), loses }) => {
+            if !loses.is_empty() {
+                report.at_key("/undo/loses", "there is no undo that could lose something", mend);
+            }
+            Some(UndoSpec::None { reason: reason.clone() })
+        }
+        Some(RawUndo { tool: Some(tool), with: Some(arguments), none: None, loses }) => {
+            let with = with("/undo", arguments, report)?;
+            Some(UndoSpec::Recipe { tool: tool.clone(), with, loses: loses.clone() })
+        }
+        Some(_) => {
+            report.at_key("/undo", "it is not clear how a call is undone", mend);
+            None
+        }
+    }
+}
+
+fn limits(raw: &RawLimits, report: &mut Report<'_>) -> Limits {
+    if let (Some(call), Some(hour)) = (raw.per_call, raw.per_hour)
+        && call > hour
+    {
+        let message = format!("one call may take {call} targets, an hour only {hour}");
+        report.at("/limits/per_call", message, "lower `per_call`, or raise `per_hour`");
+    }
+    Limits { per_call: raw.per_call, per_hour: raw.per_hour }
+}

@@ -1,0 +1,268 @@
+//! A manifest as it is written: `tool-manifests/<service>/<tool>.yaml`.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::document;
+use crate::names::Effect;
+
+/// The JSON Schema of a tool's manifest, for editors and for checks.
+pub fn tool_schema() -> Value {
+    document::schema::of::<RawTool>("https://countersign.dev/schemas/tool-manifest.schema.json")
+}
+
+/// The JSON Schema of a family's manifest.
+pub fn family_schema() -> Value {
+    document::schema::of::<RawFamily>("https://countersign.dev/schemas/family-manifest.schema.json")
+}
+
+/// One tool: an AWS operation, what an agent may pass to it, what it touches, how it is previewed and undone.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Tool manifest")]
+pub(super) struct RawTool {
+    /// The tool's name, as agents call it.
+    #[schemars(regex(pattern = r"^[a-z0-9_]{1,40}$"))]
+    pub(super) tool: String,
+    /// For people, such as `Terminate EC2 instances`.
+    #[schemars(length(min = 1, max = 60))]
+    pub(super) title: String,
+    /// One or two sentences for the model and the person; says what is lost.
+    #[schemars(length(min = 1, max = 240))]
+    pub(super) summary: String,
+    /// Groups tools, such as `ec2`.
+    #[schemars(regex(pattern = r"^[a-z0-9_]{1,40}$"))]
+    pub(super) toolset: String,
+    /// The AWS operation, such as `ec2:TerminateInstances`.
+    pub(super) operation: String,
+    /// The least harm it does. Never below IAM's access level of the operation.
+    pub(super) effect: Effect,
+    /// Members of the operation's input that the agent may pass. Nothing else exists for it.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, RawInput>")]
+    pub(super) input: Map<String, Value>,
+    /// Members of the operation's input that the manifest sets itself.
+    #[serde(default)]
+    pub(super) fixed: Map<String, Value>,
+    /// What the call acts on. Required where the effect is `write` or worse.
+    pub(super) targets: Option<RawTargets>,
+    /// IAM actions on resources: all that the one call's credentials allow.
+    #[schemars(length(min = 1))]
+    pub(super) scopes: Vec<RawScope>,
+    /// What is looked at before a change.
+    pub(super) preview: Option<RawPreview>,
+    /// What raises the effect when the preview shows it. Nothing lowers it.
+    #[serde(default)]
+    pub(super) raise_effect: Vec<RawRaise>,
+    /// What the person types to confirm.
+    pub(super) confirm: Option<RawConfirm>,
+    /// How a call is undone, or why not. Required where the effect is `write` or worse.
+    pub(super) undo: Option<RawUndo>,
+    /// Limits of one call and of an hour.
+    #[serde(default)]
+    pub(super) limits: RawLimits,
+    /// JMESPath over the operation's output: what of a read's answer goes to the agent.
+    pub(super) output: Option<String>,
+    /// The AWS page this rests on.
+    #[schemars(regex(pattern = r"^https://"))]
+    pub(super) docs: Option<String>,
+}
+
+/// One member of the operation's input. Narrower than AWS's own model, never wider.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawInput {
+    /// The agent must pass it.
+    #[serde(default)]
+    pub(super) required: bool,
+    /// For the model that calls.
+    #[schemars(length(min = 1, max = 200))]
+    pub(super) description: Option<String>,
+    /// Least number of list items.
+    pub(super) min_items: Option<u64>,
+    /// Most list items.
+    pub(super) max_items: Option<u64>,
+    /// Least number.
+    pub(super) min: Option<i64>,
+    /// Greatest number.
+    pub(super) max: Option<i64>,
+    /// Only these values.
+    #[serde(default)]
+    pub(super) one_of: Vec<Value>,
+    /// The text, or each text of a list, must match this regular expression from end to end.
+    pub(super) pattern: Option<String>,
+}
+
+/// What a call acts on.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawTargets {
+    /// JMESPath over the arguments: the name of the target, or a list of names.
+    pub(super) each: String,
+    /// A target's ARN, with `{expressions}`.
+    #[schemars(regex(pattern = r"^arn:"))]
+    pub(super) arn: String,
+    /// How its state is read. Required where the effect is `write` or worse.
+    pub(super) read: Option<RawRead>,
+    /// JMESPath over the state: its tags.
+    pub(super) tags: Option<String>,
+    /// JMESPath over the state: what must not change between preview and call. Default: the whole state.
+    pub(super) fingerprint: Option<String>,
+    /// JMESPath over the state: true where it is protected from deletion.
+    pub(super) protected: Option<String>,
+}
+
+/// Reads one target's state.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawRead {
+    /// A read operation.
+    pub(super) operation: String,
+    /// Its arguments, with `{expressions}`.
+    #[serde(default)]
+    pub(super) with: Map<String, Value>,
+    /// JMESPath over its output: the state. Null means that the target doesn't exist.
+    pub(super) state: String,
+    /// AWS error codes that mean that the target doesn't exist.
+    #[serde(default)]
+    pub(super) missing: Vec<String>,
+}
+
+/// IAM actions on resources.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawScope {
+    /// Actions, without wildcards.
+    #[schemars(length(min = 1))]
+    pub(super) actions: Vec<String>,
+    /// ARNs, with `{expressions}`.
+    #[schemars(length(min = 1))]
+    pub(super) resources: Vec<String>,
+}
+
+/// What is looked at before a change.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawPreview {
+    /// AWS's own dry run.
+    #[serde(default)]
+    pub(super) dry_run: RawDryRun,
+    /// What to count as depending on a target.
+    #[serde(default)]
+    pub(super) dependents: Vec<RawDependent>,
+}
+
+/// AWS's own dry run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum RawDryRun {
+    /// EC2's `DryRun`.
+    Native,
+    /// None.
+    #[default]
+    None,
+}
+
+/// Something that depends on a target.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawDependent {
+    /// What it is, such as `volumes deleted with it`.
+    #[schemars(length(min = 1, max = 120))]
+    pub(super) label: String,
+    /// A read operation.
+    pub(super) operation: String,
+    /// Its arguments, with `{expressions}`.
+    #[serde(default)]
+    pub(super) with: Map<String, Value>,
+    /// JMESPath over its output: the list of dependents.
+    pub(super) list: String,
+}
+
+/// Raises the effect.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawRaise {
+    /// JMESPath over `{arguments, targets: [{id, arn, state, tags}], dependents: [{label, target, count}]}`.
+    pub(super) when: String,
+    /// To at least this effect.
+    pub(super) to: Effect,
+    /// Told to the person.
+    #[schemars(length(min = 1, max = 200))]
+    pub(super) because: String,
+}
+
+/// What the person types to confirm.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawConfirm {
+    /// The exact text, with `{expressions}`.
+    #[serde(rename = "type")]
+    #[schemars(length(min = 1))]
+    pub(super) text: String,
+}
+
+/// How a call is undone: either `tool` and `with`, or `none` with the reason.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawUndo {
+    /// The tool that undoes it.
+    pub(super) tool: Option<String>,
+    /// That tool's arguments, with `{expressions}`.
+    pub(super) with: Option<Map<String, Value>>,
+    /// What will not come back.
+    #[serde(default)]
+    pub(super) loses: Vec<String>,
+    /// Why it can't be undone.
+    #[schemars(length(min = 1, max = 300))]
+    pub(super) none: Option<String>,
+}
+
+/// Limits of one call and of an hour.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawLimits {
+    /// Most targets of one call.
+    #[schemars(range(min = 1, max = 1000))]
+    pub(super) per_call: Option<u32>,
+    /// Most targets in an hour, for one agent.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub(super) per_hour: Option<u32>,
+}
+
+/// A family: one tool for every operation that no manifest declares.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Family manifest")]
+pub(super) struct RawFamily {
+    /// The tool's name, as agents call it.
+    #[schemars(regex(pattern = r"^[a-z0-9_]{1,40}$"))]
+    pub(super) family: String,
+    /// For people.
+    #[schemars(length(min = 1, max = 60))]
+    pub(super) title: String,
+    /// For the model and the person.
+    #[schemars(length(min = 1, max = 400))]
+    pub(super) summary: String,
+    /// Groups tools.
+    #[schemars(regex(pattern = r"^[a-z0-9_]{1,40}$"))]
+    pub(super) toolset: String,
+    /// Takes operations whose least effect by IAM is at least this.
+    pub(super) from: Effect,
+    /// Takes operations whose least effect by IAM is at most this.
+    pub(super) to: Effect,
+    /// Treats every operation as having at least this effect.
+    pub(super) treat_as: Effect,
+    /// Services (`sts`) and operations (`sts:AssumeRole`) it never takes.
+    #[serde(default)]
+    pub(super) exclude: Vec<String>,
+    /// Why a call is not undone. Required where it changes something.
+    #[schemars(length(min = 1, max = 300))]
+    pub(super) undo_none: Option<String>,
+    /// Limits of one call and of an hour.
+    #[serde(default)]
+    pub(super) limits: RawLimits,
+}
