@@ -39,7 +39,7 @@ async fn nothing_but_the_exact_text_confirms() {
             let result = session.wipe().await;
             assert_eq!(refusal_code(&result), "not_confirmed", "{version}: {why}");
             assert_eq!(session.person.times_asked(), 1, "{version}: {why}");
-            assert_eq!((session.desk.wiped(), session.desk.store.refusals()), (0, 1), "{version}: {why}");
+            assert_eq!((session.desk.wiped(), session.desk.refusals().await), (0, 1), "{version}: {why}");
         }
     }
 }
@@ -61,7 +61,7 @@ async fn a_client_without_forms_is_refused_and_that_is_recorded() {
         let result = session.wipe().await;
         assert_eq!(refusal_code(&result), "elicitation_unavailable", "{version}");
         assert_eq!(session.person.times_asked(), 0, "{version}");
-        assert_eq!((session.desk.wiped(), session.desk.store.refusals()), (0, 1), "{version}");
+        assert_eq!((session.desk.wiped(), session.desk.refusals().await), (0, 1), "{version}");
     }
 }
 

@@ -90,7 +90,7 @@ async fn an_unknown_tool_is_a_recorded_refusal() {
         let session = Session::of(Act::Declines, version.clone()).await;
         let result = session.call("no_such_tool", json!({})).await;
         assert_eq!(refusal_code(&result), "unknown_tool");
-        assert_eq!(session.desk.store.refusals(), 1);
+        assert_eq!(session.desk.refusals().await, 1);
         insta::allow_duplicates! {
             insta::assert_snapshot!(serde_json::to_string_pretty(&result.content).unwrap(), @r#"
             [
@@ -137,7 +137,7 @@ async fn a_cancelled_call_withdraws_the_form() {
         }
         handle.cancel(Some("changed my mind".into())).await.unwrap();
         session.person.withdrawn.cancelled().await;
-        while session.desk.store.refusals() == 0 {
+        while session.desk.refusals().await == 0 {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         assert_eq!(session.desk.wiped(), 0);

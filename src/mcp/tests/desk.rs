@@ -1,16 +1,16 @@
-//! A desk that stands for the pipeline: it asks, compares, counts, and records through a store in memory.
+//! A desk that stands for the pipeline: it asks, compares, counts, and records.
 
-use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
+use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use crate::approval::ask::{Answer, Asker, Prompt};
-use crate::audit::event::{Event, Head, StoredRecord, What};
+use crate::audit::event::{Event, What};
 use crate::audit::record::{Answered, Recorded, record};
 use crate::call::listing::ToolListing;
 use crate::call::refused::{Code, Refused};
@@ -18,13 +18,14 @@ use crate::call::request::{Caller, ToolRequest};
 use crate::digest::Digest;
 use crate::mcp::desk::Desk;
 use crate::names::{Effect, PlanId};
-use crate::plan::filed::{FiledPlan, PlanState};
-use crate::ports::{Claim, GrantRecord, PlanFilter, Store, StoreError};
+use crate::ports::{Store as _, StoreError};
+use crate::store::SqliteStore;
 use crate::testing::FailingStore;
 
 #[derive(Debug)]
 pub(super) struct FakeDesk {
-    pub(super) store: Arc<MemoryStore>,
+    pub(super) store: Arc<SqliteStore>,
+    _folder: TempDir,
     pub(super) answers: Mutex<Vec<Answer>>,
     pub(super) wiped: Mutex<Vec<String>>,
     pub(super) callers: Mutex<Vec<Caller>>,
@@ -34,9 +35,11 @@ pub(super) struct FakeDesk {
 }
 
 impl FakeDesk {
-    pub(super) fn new(store: Arc<MemoryStore>) -> Self {
+    pub(super) async fn open() -> Self {
+        let folder = tempfile::tempdir().unwrap();
         Self {
-            store,
+            store: Arc::new(SqliteStore::open(&folder.path().join("countersign.db")).await.unwrap()),
+            _folder: folder,
             answers: Mutex::default(),
             wiped: Mutex::default(),
             callers: Mutex::default(),
@@ -48,6 +51,12 @@ impl FakeDesk {
 
     pub(super) fn wiped(&self) -> usize {
         self.wiped.lock().unwrap().len()
+    }
+
+    /// How many refusals are on record.
+    pub(super) async fn refusals(&self) -> usize {
+        let records = self.store.records(1, 1000).await.unwrap();
+        records.iter().filter(|record| record.event.contains(r#""event":"refused""#)).count()
     }
 
     pub(super) fn last_answer(&self) -> Option<Answer> {
@@ -192,59 +201,4 @@ impl Desk for FakeDesk {
 
 fn schema(value: Value) -> Map<String, Value> {
     value.as_object().unwrap().clone()
-}
-
-/// Remembers events and marks; knows nothing of plans.
-#[derive(Debug, Default)]
-pub(super) struct MemoryStore {
-    pub(super) events: Mutex<Vec<Event>>,
-    used: Mutex<HashSet<String>>,
-}
-
-impl MemoryStore {
-    pub(super) fn refusals(&self) -> usize {
-        self.events.lock().unwrap().iter().filter(|event| matches!(event.what, What::Refused { .. })).count()
-    }
-}
-
-#[async_trait]
-impl Store for MemoryStore {
-    async fn append(&self, events: Vec<Event>) -> Result<Head, StoreError> {
-        let mut all = self.events.lock().unwrap();
-        all.extend(events);
-        Ok(Head { seq: all.len() as u64, hash: Digest::of_bytes("t", b"") })
-    }
-    async fn use_once(&self, mark: &str, _: Timestamp) -> Result<bool, StoreError> {
-        Ok(self.used.lock().unwrap().insert(mark.to_owned()))
-    }
-    async fn file_plan(&self, plan: FiledPlan, event: Event) -> Result<(), StoreError> {
-        FailingStore.file_plan(plan, event).await
-    }
-    async fn plan(&self, id: &PlanId, now: Timestamp) -> Result<Option<FiledPlan>, StoreError> {
-        FailingStore.plan(id, now).await
-    }
-    async fn plans(&self, filter: PlanFilter, now: Timestamp) -> Result<Vec<FiledPlan>, StoreError> {
-        FailingStore.plans(filter, now).await
-    }
-    async fn grant(&self, grant: GrantRecord, event: Event) -> Result<(), StoreError> {
-        FailingStore.grant(grant, event).await
-    }
-    async fn grants(&self, plan: &PlanId) -> Result<Vec<GrantRecord>, StoreError> {
-        FailingStore.grants(plan).await
-    }
-    async fn claim(&self, claim: Claim, intent: Event) -> Result<(), StoreError> {
-        FailingStore.claim(claim, intent).await
-    }
-    async fn settle(&self, plan: &PlanId, state: PlanState, outcome: Event) -> Result<(), StoreError> {
-        FailingStore.settle(plan, state, outcome).await
-    }
-    async fn orphans(
-        &self,
-        event: &(dyn for<'a> Fn(&'a FiledPlan) -> Event + Send + Sync),
-    ) -> Result<Vec<FiledPlan>, StoreError> {
-        FailingStore.orphans(event).await
-    }
-    async fn records(&self, from: u64, limit: u32) -> Result<Vec<StoredRecord>, StoreError> {
-        FailingStore.records(from, limit).await
-    }
 }

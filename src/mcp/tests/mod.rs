@@ -22,7 +22,7 @@ use tokio::io::DuplexStream;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use self::desk::{FakeDesk, MemoryStore};
+use self::desk::FakeDesk;
 use super::server::{Served, Server};
 use super::stdio::{ServeError, serve_on};
 use crate::names::{Agent, Human, SessionId};
@@ -112,12 +112,11 @@ struct Session {
 }
 
 /// A server before a fresh desk; `patience` is how long it waits for the person.
-fn server(patience: Duration) -> (Server<FakeDesk>, Arc<FakeDesk>, FixedClock) {
-    let (clock, store) = (FixedClock::default(), Arc::new(MemoryStore::default()));
-    let desk = Arc::new(FakeDesk::new(store.clone()));
+async fn server(patience: Duration) -> (Server<FakeDesk>, Arc<FakeDesk>, FixedClock) {
+    let (clock, desk) = (FixedClock::default(), Arc::new(FakeDesk::open().await));
     let served =
         Served { agent: Agent::new("test-agent"), human: Human::new("ana"), session: SessionId::new("session-1") };
-    let server = Server::new(desk.clone(), served, Arc::new(clock.clone()), store, patience).unwrap();
+    let server = Server::new(desk.clone(), served, Arc::new(clock.clone()), desk.store.clone(), patience).unwrap();
     (server, desk, clock)
 }
 
@@ -133,7 +132,7 @@ impl Session {
     }
 
     async fn with_patience(act: Act, version: ProtocolVersion, patience: Duration) -> Self {
-        let (server, desk, clock) = server(patience);
+        let (server, desk, clock) = server(patience).await;
         let server = server.telling_every(Duration::from_millis(20));
         let closing = server.closing();
         let (ours, served) = serve(server);

@@ -247,7 +247,8 @@ fn sealer(store: Arc<dyn Store>) -> Sealer {
 
 #[tokio::test]
 async fn a_state_counts_only_for_the_caller_it_was_made_for() {
-    let sealer = sealer(Arc::new(MemoryStore::default()));
+    let desk = FakeDesk::open().await;
+    let sealer = sealer(desk.store.clone());
     let sealed = sealer.seal(&Binding::of(&request(caller())).unwrap(), &prompt()).unwrap();
     let client =
         |name: &str, protocol: &str| ClientInfo { name: name.into(), version: "1".into(), protocol: protocol.into() };
@@ -275,8 +276,9 @@ async fn a_state_counts_only_for_the_question_that_was_asked() {
         Prompt { expected: "logs".into(), ..prompt() },
         Prompt { plan: PlanId::from_outside("plan-2"), ..prompt() },
     ];
+    let desk = FakeDesk::open().await;
+    let sealer = sealer(desk.store.clone());
     for other in other_questions {
-        let sealer = sealer(Arc::new(MemoryStore::default()));
         let binding = Binding::of(&request(caller())).unwrap();
         let sealed = sealer.seal(&binding, &prompt()).unwrap();
         let question = sealer.open(&binding, &sealed).unwrap();

@@ -14,8 +14,8 @@ struct ByHand {
 }
 
 impl ByHand {
-    fn new() -> Self {
-        let (server, desk, _clock) = server(Duration::from_secs(20));
+    async fn new() -> Self {
+        let (server, desk, _clock) = server(Duration::from_secs(20)).await;
         let closing = server.closing();
         let (ours, served) = serve(server);
         let (read, write) = tokio::io::split(ours);
@@ -33,7 +33,7 @@ impl ByHand {
     }
 
     async fn initialized() -> Self {
-        let mut client = Self::new();
+        let mut client = Self::new().await;
         client.say(r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"hand","version":"1"}}}"#).await;
         assert_eq!(client.hear().await["result"]["protocolVersion"], "2025-11-25");
         client.say(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#).await;
@@ -57,7 +57,7 @@ async fn malformed_lines_do_not_end_the_session() {
 }
 
 proptest::proptest! {
-    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(24))]
     #[test]
     fn no_line_ends_the_session(lines in proptest::collection::vec(line(), 1..8)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -108,7 +108,7 @@ async fn an_oversized_line_is_skipped() {
 
 #[tokio::test]
 async fn messages_before_the_first_request_do_not_end_the_process() {
-    let mut client = ByHand::new();
+    let mut client = ByHand::new().await;
     client.say(r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":7}}"#).await;
     client.say(r#"{"jsonrpc":"2.0","id":9,"result":{}}"#).await;
     client.answers_a_ping().await;
@@ -135,7 +135,7 @@ async fn end_of_input_ends_the_server() {
     drop((client.write, client.lines));
     client.served.await.unwrap().unwrap();
 
-    let silent = ByHand::new();
+    let silent = ByHand::new().await;
     drop((silent.write, silent.lines));
     silent.served.await.unwrap().unwrap();
 }
@@ -163,7 +163,7 @@ async fn a_session_that_ends_while_the_person_is_asked_confirms_nothing() {
         session.closing.cancel();
         session.served.await.unwrap().unwrap();
         let _answer_or_closed = call.await.unwrap();
-        assert_eq!((session.desk.wiped(), session.desk.store.refusals()), (0, 1));
+        assert_eq!((session.desk.wiped(), session.desk.refusals().await), (0, 1));
     }
 }
 
