@@ -1,6 +1,6 @@
 //! Files and folders that belong to the user alone.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
 use std::path::Path;
 
@@ -13,6 +13,22 @@ pub(super) fn private_folder(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
+/// Makes an empty database file (0600) where there is none; takes others' rights away where there is one.
+///
+/// The file at `path` is never opened here: closing it again would free the locks that SQLite holds on it elsewhere in
+/// this process (<https://sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_>).
+pub(super) fn private_database(path: &Path) -> io::Result<()> {
+    if !path.try_exists()? {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let empty = tempfile::NamedTempFile::new_in(folder)?.into_temp_path();
+        match empty.persist_noclobber(path) {
+            Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => return Err(error.error),
+            _ => {}
+        }
+    }
+    keep_private(&fs::metadata(path)?.permissions(), |private| fs::set_permissions(path, private))
+}
+
 /// Opens a file for reading and writing, made (0600) where there is none; takes others' rights away where there is one.
 pub(super) fn private_file(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
@@ -20,20 +36,19 @@ pub(super) fn private_file(path: &Path) -> io::Result<File> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let file = options.open(path)?;
-    keep_private(&file)?;
+    keep_private(&file.metadata()?.permissions(), |private| file.set_permissions(private))?;
     Ok(file)
 }
 
 #[cfg(unix)]
-fn keep_private(file: &File) -> io::Result<()> {
+fn keep_private(now: &Permissions, set: impl FnOnce(Permissions) -> io::Result<()>) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
 
-    let mode = file.metadata()?.permissions().mode();
-    if mode & 0o077 == 0 { Ok(()) } else { file.set_permissions(fs::Permissions::from_mode(0o600)) }
+    if now.mode() & 0o077 == 0 { Ok(()) } else { set(Permissions::from_mode(0o600)) }
 }
 
 #[cfg(not(unix))]
-fn keep_private(_: &File) -> io::Result<()> {
+fn keep_private(_: &Permissions, _: impl FnOnce(Permissions) -> io::Result<()>) -> io::Result<()> {
     Ok(())
 }
 

@@ -182,8 +182,7 @@ fn prepare_files(path: &Path) -> Result<(), StoreError> {
         files::private_folder(folder).map_err(|error| failure::file(folder, &error))?;
     }
     // SQLite gives its log the rights of the database.
-    files::private_file(path).map_err(|error| failure::file(path, &error))?;
-    Ok(())
+    files::private_database(path).map_err(|error| failure::file(path, &error))
 }
 
 /// Connects; waits where another process is just making the same database, for which SQLite itself does not wait.
@@ -193,17 +192,14 @@ async fn connect(path: &Path, options: Options) -> Result<SqliteConnection, Stor
         .synchronous(SqliteSynchronous::Normal)
         .pragma("journal_size_limit", "16777216")
         .busy_timeout(options.busy_timeout);
-    let connected = tokio::time::timeout(options.busy_timeout, async {
-        loop {
-            match connect.connect().await {
-                Err(error) if failure::is_busy(&error) => tokio::time::sleep(Duration::from_millis(5)).await,
-                done => return done,
+    let give_up = tokio::time::Instant::now() + options.busy_timeout;
+    loop {
+        match connect.connect().await {
+            Err(error) if failure::is_busy(&error) && tokio::time::Instant::now() < give_up => {
+                tokio::time::sleep(Duration::from_millis(5)).await;
             }
+            connected => return connected.map_err(|error| failure::database(path, &error)),
         }
-    });
-    match connected.await {
-        Ok(connected) => connected.map_err(|error| failure::database(path, &error)),
-        Err(_) => Err(failure::locked(path)),
     }
 }
 
