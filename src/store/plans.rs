@@ -220,6 +220,7 @@ async fn check_budget(db: &mut Transaction<'_>, budget: &HourlyBudget, now: Time
     Ok(())
 }
 
+/// Counts the claim, and keeps counting it however it ends: a call that fails has been tried.
 async fn spend(db: &mut Transaction<'_>, budget: &HourlyBudget, now: Timestamp) -> Result<(), StoreError> {
     let old = now.as_microsecond().saturating_sub(HOUR);
     let query = sqlx::query("DELETE FROM spent WHERE tool = ? AND agent = ? AND at <= ?");
