@@ -15,9 +15,10 @@
 //! Everything that was answered survives `kill -9`. Consents, claims with their intents, outcomes and used marks also
 //! survive a loss of power: a batch with one of them is committed with `synchronous=FULL`, which syncs the log with
 //! all that came before. Requests, reads, previews and refusals are committed with `synchronous=NORMAL`: of these the
-//! last ones may be lost with the power, none of which allowed or did anything, and `audit verify` says so. The choice
-//! is worth it: `benches/record.rs` measured 0.07 ms for a record with NORMAL and 0.34 ms with FULL on an idle SSD, where
-//! a busy disk makes it milliseconds; 16 callers at once wait 0.4 ms for NORMAL.
+//! last ones may be lost with the power, none of which allowed or did anything. `audit verify` says so where the kept
+//! head was not lost with them. Medians of `benches/record.rs` in a debug build on a virtual disk: a record takes
+//! 0.07 ms with NORMAL and 0.34 ms with FULL (several milliseconds while others write to that disk), and 16 callers at
+//! once are all answered after 0.4 ms with NORMAL.
 //!
 //! # A crash in the middle
 //! A plan that is being applied names the instance that does it. Where that instance's lock is free, its process is
