@@ -90,3 +90,6 @@ impl fmt::Debug for AwsSession {
         f.debug_struct("AwsSession").field("region", &self.region).field("note", &self.note).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use aws_config::BehaviorVersion;
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
@@ -188,21 +191,26 @@ impl Mint {
         Ok(credentials)
     }
 
-    /// The SDK's chain: environment, profile, SSO, web identity, container, instance.
+    /// What the configuration names, and only that; where it names nothing, the SDK's chain: environment, profile, SSO, web
+    /// identity, container, instance.
     async fn chain(&self) -> Result<SharedCredentialsProvider, CloudError> {
-        let mut loader = aws_config::defaults(aws_config::BehaviorVersion::latest()).http_client(self.client.http());
-        if let Some(profile) = &self.settings.profile {
-            loader = loader.profile_name(profile);
+        let AwsConfig { profile, credentials_file, .. } = &self.settings;
+        if profile.is_none() && credentials_file.is_none() {
+            let loader = aws_config::defaults(BehaviorVersion::latest()).http_client(self.client.http());
+            let provider = loader.load().await.credentials_provider();
+            return provider.ok_or_else(|| not_sent("this server finds no AWS credentials of its own"));
         }
-        if let Some(file) = &self.settings.credentials_file {
-            let files = EnvConfigFiles::builder()
-                .include_default_config_file(true)
-                .with_file(EnvConfigFileKind::Credentials, file)
-                .build();
-            loader = loader.profile_files(files);
+        let mut files = EnvConfigFiles::builder().include_default_config_file(true);
+        files = match credentials_file {
+            Some(file) => files.with_file(EnvConfigFileKind::Credentials, file),
+            None => files.include_default_credentials_file(true),
+        };
+        let http = ProviderConfig::without_region().with_http_client(self.client.http());
+        let mut provider = ProfileFileCredentialsProvider::builder().configure(&http).profile_files(files.build());
+        if let Some(profile) = profile {
+            provider = provider.profile_name(profile);
         }
-        let config = loader.load().await;
-        config.credentials_provider().ok_or_else(|| not_sent("this server finds no AWS credentials of its own"))
+        Ok(SharedCredentialsProvider::new(provider.build()))
     }
 
     async fn sts(

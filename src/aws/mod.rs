@@ -24,6 +24,8 @@ pub mod redact;
 pub mod schema;
 pub mod service;
 pub mod shape;
+#[cfg(test)]
+mod stub;
 pub mod validate;
 pub mod value;
 

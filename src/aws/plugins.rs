@@ -226,13 +226,26 @@ impl DeserializeResponse for WireCodec {
         response: &HttpResponse,
         config: &ConfigBag,
     ) -> Result<Output, OrchestratorError<Error>> {
-        if !response.status().is_success() {
+        if !response.status().is_success() || fails_inside(&self.wire, response) {
             let error = ServiceError::read(&self.wire, response, &self.notation, config);
             return Err(OrchestratorError::operation(Error::erase(error)));
         }
         let output = self.wire.result(response, &self.notation, config).map_err(OrchestratorError::response)?;
         Ok(Output::erase(Answer { output, request_id: request_id(response) }))
     }
+}
+
+/// S3 says 200 before it copies or puts parts together, and tells a failure in the body.
+/// (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html>; botocore's `_handle_200_error`.)
+fn fails_inside(wire: &Wire, response: &HttpResponse) -> bool {
+    let streamed = || wire.output().is_ok_and(|output| output.root_members().iter().any(|member| member.streaming));
+    if wire.service().name() != "s3" || streamed() {
+        return false;
+    }
+    let start: Vec<u8> = response.body().bytes().unwrap_or_default().iter().take(256).copied().collect();
+    let text = String::from_utf8_lossy(&start);
+    let root = text.trim_start().split_once("?>").map_or(text.trim_start(), |(_, root)| root.trim_start());
+    root.starts_with("<Error>")
 }
 
 #[derive(Debug)]
@@ -311,9 +324,9 @@ impl Intercept for CallInterceptor {
     }
 }
 
-/// True where an answer says that AWS did not act: a 4xx, or that there were too many requests.
+/// True where an answer says that AWS did not act: a 3xx or 4xx, or that there were too many requests.
 pub(crate) fn says_no(answer: &ServiceError) -> bool {
-    answer.status < 500 || THROTTLING_ERRORS.contains(&answer.code())
+    (300..500).contains(&answer.status) || THROTTLING_ERRORS.contains(&answer.code())
 }
 
 /// True where no connection came about, so that not a byte has left.
