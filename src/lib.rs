@@ -16,6 +16,7 @@ pub mod mcp;
 pub mod names;
 pub mod plan;
 pub mod ports;
+pub mod sandbox;
 pub mod store;
 #[doc(hidden)]
 pub mod testing;

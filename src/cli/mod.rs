@@ -3,3 +3,4 @@
 pub mod audit;
 mod audit_line;
 pub mod plans;
+pub mod sandbox;
