@@ -1,9 +1,14 @@
 //! The sandbox: that it starts, is seeded, enforces what it says, and ends.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use countersign::names::OperationId;
-use countersign::ports::CloudError;
+use countersign::aws::{AwsCloud, Models};
+use countersign::clock::SystemClock;
+use countersign::config::{self, Config, Environment};
+use countersign::names::{Agent, CallId, Human, OperationId};
+use countersign::ports::{Cloud, CloudError, CloudSession, Purpose, SessionRequest};
+use countersign::sandbox::moto::Moto;
 use countersign::sandbox::{ACCOUNTS, DEV, Sandbox, SandboxAccount, SandboxError, SandboxOptions, State};
 use serde_json::{Value, json};
 
@@ -93,4 +98,97 @@ async fn a_taken_port_is_told() {
     let taken = SandboxOptions { port: Some(port), ..options(folder.path()) };
     let error = Sandbox::start(taken).await.unwrap_err().to_string();
     assert_eq!(error, format!("port {port} at 127.0.0.1 is taken: choose another with `--port`, or leave it out"));
+}
+
+fn load(path: &Path) -> Config {
+    config::load(path, &Models::embedded().unwrap(), &Environment::of_process()).unwrap()
+}
+
+/// A session as the server opens them.
+async fn open(config: &Config, account: &str, purpose: Purpose) -> Result<Arc<dyn CloudSession>, CloudError> {
+    let account = config.accounts.iter().find(|known| known.name == account).unwrap().clone();
+    let request = SessionRequest {
+        region: account.regions[0].clone(),
+        account,
+        purpose,
+        call: CallId::fresh(),
+        human: Human::new("ann"),
+        agent: Agent::new("demo-agent"),
+    };
+    AwsCloud::new(config, Models::embedded().unwrap(), Arc::new(SystemClock)).open(request).await
+}
+
+async fn code(session: &dyn CloudSession, operation: &str, arguments: Value) -> String {
+    match session.send(&operation.parse().unwrap(), &arguments).await {
+        Ok(reply) => format!("{operation} answered {}", reply.output),
+        Err(CloudError::Refused { code, .. }) => code,
+        Err(error) => error.to_string(),
+    }
+}
+
+#[tokio::test]
+async fn roles_can_do_what_they_are_for_and_the_servers_own_key_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let sandbox = Sandbox::start(options(folder.path())).await.unwrap();
+    let config = load(&sandbox.config_path());
+    let instance = sandbox.instance("shop-prod", "orders-web-1").unwrap();
+    let changes = [
+        ("ec2:TerminateInstances", json!({ "InstanceIds": [instance] }), "UnauthorizedOperation"),
+        ("cloudformation:DeleteStack", json!({ "StackName": "shop-orders" }), "AccessDenied"),
+        ("s3:DeleteBucket", json!({ "Bucket": "shop-orders-prod-receipts" }), "AccessDenied"),
+        ("rds:DeleteDBInstance", json!({ "DBInstanceIdentifier": "shop-orders" }), "AccessDenied"),
+        ("dynamodb:DeleteTable", json!({ "TableName": "orders" }), "AccessDeniedException"),
+        ("lambda:DeleteFunction", json!({ "FunctionName": "shop-orders-invoice" }), "AccessDeniedException"),
+        ("iam:CreateUser", json!({ "UserName": "eve" }), "AccessDenied"),
+        ("secretsmanager:GetSecretValue", json!({ "SecretId": "any" }), "AccessDeniedException"),
+    ];
+
+    let reader = open(&config, "shop-prod", Purpose::Read).await.unwrap();
+    for (operation, arguments, denied) in &changes {
+        assert_eq!(code(&*reader, operation, arguments.clone()).await, *denied, "{operation}");
+    }
+    let identity = reader.send(&OperationId::new("sts", "GetCallerIdentity"), &json!({})).await.unwrap().output;
+    assert_eq!(identity["Arn"], "arn:aws:sts::123456789012:assumed-role/countersign-read/read-ann");
+    let table = code(&*reader, "dynamodb:DescribeTable", json!({ "TableName": "orders" })).await;
+    assert!(table.contains("answered"), "{table}");
+
+    let changer = open(&config, "shop-prod", Purpose::Change).await.unwrap();
+    assert_eq!(code(&*changer, "iam:CreateUser", json!({ "UserName": "eve" })).await, "AccessDenied");
+    let stopped = code(&*changer, "ec2:StopInstances", json!({ "InstanceIds": [instance] })).await;
+    assert!(stopped.contains("stopped"), "{stopped}");
+
+    let mut without_roles = config.clone();
+    for account in &mut without_roles.accounts {
+        (account.read_role, account.change_role) = (None, None);
+        account.id = "111122223333".to_owned();
+    }
+    let own = open(&without_roles, "shop-prod", Purpose::Change).await.unwrap();
+    for (operation, arguments, denied) in &changes {
+        assert_eq!(code(&*own, operation, arguments.clone()).await, *denied, "{operation}");
+    }
+
+    let mut stranger = config.clone();
+    for account in &mut stranger.accounts {
+        account.external_id = Some("another-customer".to_owned());
+    }
+    let refused = open(&stranger, "shop-prod", Purpose::Read).await.unwrap_err().to_string();
+    assert!(refused.contains("AccessDenied"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_dry_run_is_honoured_by_moto_and_executed_by_the_sandbox() {
+    let (at, moto_at) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let sandbox = Sandbox::start(options(at.path())).await.unwrap();
+    let session = open(&load(&sandbox.config_path()), "shop-dev", Purpose::Change).await.unwrap();
+    let web = sandbox.instance("shop-dev", "orders-web-1").unwrap();
+    let dry = json!({ "InstanceIds": [web], "DryRun": true });
+    let executed = code(&*session, "ec2:StopInstances", dry).await;
+    assert!(executed.contains("stopped"), "ministack has learned DryRun, correct the docs: {executed}");
+
+    let moto = Moto::start(moto_at.path(), None).await.unwrap();
+    let session = open(&load(&moto.config_path()), "shop-dev", Purpose::Change).await.unwrap();
+    let image = json!({ "ImageId": "ami-12c6146b", "MinCount": 1, "MaxCount": 1 });
+    let ran = session.send(&OperationId::new("ec2", "RunInstances"), &image).await.unwrap().output;
+    let dry = json!({ "InstanceIds": [ran["Instances"][0]["InstanceId"]], "DryRun": true });
+    assert_eq!(code(&*session, "ec2:StopInstances", dry).await, "DryRunOperation");
 }
