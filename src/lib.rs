@@ -1,6 +1,68 @@
-//! countersign
-
-#![warn(missing_docs)]
+//! countersign: an MCP server through which AI agents operate AWS, and never alone.
+//!
+//! Agents do the work, people keep the decision, AWS itself enforces the scope, and every step can be verified
+//! afterwards.
+//!
+//! # A call's way through
+//!
+//! ```text
+//! ToolSpec + ToolRequest -> ValidatedCall -> ResolvedCall -> PermittedCall -> Plan
+//!                        -> ApprovedPlan -> ArmedCall -> Outcome -> Recorded -> what the client sees
+//! ```
+//!
+//! | stage | made by | holds |
+//! |---|---|---|
+//! | [`ToolSpec`](manifest::spec::ToolSpec) | [`manifest`] | one compiled manifest |
+//! | [`ToolRequest`](call::request::ToolRequest) | [`mcp`] | tool, arguments, caller; nothing looked at |
+//! | [`ValidatedCall`](call::validate::ValidatedCall) | [`call::validate`] | arguments that fit the manifest *and* AWS's service model; account and region from the configuration |
+//! | [`ResolvedCall`](call::resolve::ResolvedCall) | [`call::resolve`] | each target's ARN, state, tags, stage, protection, read with read-only credentials |
+//! | [`PermittedCall`](policy::decide::PermittedCall) | [`policy::decide`] | the policy's decision for each target, the strictest counts, and what is still needed |
+//! | [`Plan`](plan::build::Plan) | [`plan::build`] | the signed, unsent request, AWS's dry run, dependents, undo, raised effect, expiry, and the digest over all of it |
+//! | [`ApprovedPlan`](approval::redeem::ApprovedPlan) | [`approval::redeem`] | every obligation met, each consent bound to the digest |
+//! | [`ArmedCall`](execute::arm::ArmedCall) | [`execute::arm`] | the plan claimed, the intent on record, fingerprints read again and equal, credentials of its own |
+//! | [`Outcome`](execute::run::Outcome) | [`execute::run`] | AWS's answer, or that there is none |
+//! | [`Recorded`](audit::record::Recorded) | [`audit::record`] | the proof that the answer is on record; nothing else can be shown |
+//!
+//! [`pipeline`] puts them in order, on one screen. A stage type has no public field and no constructor but the function
+//! that consumes the stage before; `tests/forge` holds programs that try otherwise and don't compile.
+//!
+//! # What holds everywhere
+//!
+//! - Nothing reaches AWS before its intent is on record: a request's record comes before its first read, a change's
+//!   intent before its first byte.
+//! - Whatever is missing, unreadable, erroring or expired is a refusal.
+//! - Nothing that travels in tool arguments counts as consent, and no argument reaches credentials, endpoint or signing.
+//! - A consent is bound to the digest of the plan. Applying makes the plan *anew* from the world as it is now, and it must
+//!   come out the same: that one comparison refuses changed arguments, changed targets, a changed manifest or policy.
+//!   Only what a manifest leaves out of a target's fingerprint may have moved.
+//! - A plan is good for one call. Claiming it, using up its consents, holding its targets and recording the intent are one
+//!   transaction.
+//! - What was sent is seen through to its outcome, whoever hangs up; an outcome nobody knows is `unknown`, is never tried
+//!   again, and is settled only by reading the targets ([`execute::reconcile`]).
+//!
+//! # The map
+//!
+//! | where | what | never |
+//! |---|---|---|
+//! | [`names`], [`digest`], [`text`] | words of the domain, canonical digests, escaping of foreign text | |
+//! | [`ports`] | what the chain needs of the world: [`Cloud`](ports::Cloud), [`Store`](ports::Store), [`Clock`](ports::Clock) | |
+//! | [`config`], [`document`] | `countersign.toml`; YAML and TOML with positions, so that errors point at the text | |
+//! | [`manifest`] | raw form, compiled form, catalog, families, tool schemas | asks AWS |
+//! | [`call`] | request, validation, targets | decides |
+//! | [`policy`] | what a call may and what it still needs; a policy engine takes the fixed rule's place behind [`Policy`](policy::rule::Policy) | does IO |
+//! | [`plan`] | the preview: blast radius, effects, undo, dry run, digest, comparison with the filed plan | changes anything |
+//! | [`approval`] | asking the person, redeeming consent | trusts the client's word for more than the typed text |
+//! | [`execute`] | arm, run, reconcile | retries a change whose outcome is unknown |
+//! | [`audit`] | events, the hash chain, redaction, export | holds a secret |
+//! | [`own_tools`] | `whoami`, `find_operations`, `list_plans`, `plan_status` | changes anything at AWS |
+//! | [`pipeline`] | all stages in order | |
+//! | [`aws`] | models, schemas, codecs, client, endpoints, IAM facts: the only place that knows AWS's wire | knows policy or people |
+//! | [`store`] | SQLite behind the port: the only place that knows SQL | |
+//! | [`mcp`] | the protocol's three versions: the only place that knows it | decides |
+//! | [`sandbox`], [`demo`] | a local cloud with a believable environment, and the incident as a story on it | |
+//! | [`cli`] | flags, wiring, exit codes; one file a command | |
+//!
+//! `tests/it/tidy.rs` fails where a folder reaches for what is not its own.
 
 pub mod approval;
 pub mod audit;
@@ -11,10 +73,14 @@ pub mod clock;
 pub mod config;
 pub mod digest;
 pub mod document;
+pub mod execute;
 pub mod manifest;
 pub mod mcp;
 pub mod names;
+pub mod own_tools;
+pub mod pipeline;
 pub mod plan;
+pub mod policy;
 pub mod ports;
 pub mod sandbox;
 pub mod store;

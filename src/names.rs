@@ -171,6 +171,23 @@ text_name!(
     /// A region's code, such as `eu-central-1`.
     Region
 );
+impl Region {
+    /// The partition the region belongs to, by its prefix, as botocore's `partitions.json` has them.
+    pub fn partition(&self) -> &'static str {
+        const PREFIXES: [(&str, &str); 7] = [
+            ("cn-", "aws-cn"),
+            ("us-gov-", "aws-us-gov"),
+            ("us-isob-", "aws-iso-b"),
+            ("us-isof-", "aws-iso-f"),
+            ("us-iso-", "aws-iso"),
+            ("eu-isoe-", "aws-iso-e"),
+            ("eusc-", "aws-eusc"),
+        ];
+        let found = PREFIXES.iter().find(|(prefix, _)| self.as_str().starts_with(prefix));
+        found.map_or("aws", |(_, partition)| partition)
+    }
+}
+
 text_name!(
     /// The human an agent acts for, as configuration or authentication names them.
     Human

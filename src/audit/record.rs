@@ -1,47 +1,225 @@
-//! `Recorded`: the proof that an answer is in the record. Nothing else can be shown to a client.
+//! [`Recorded`]: the proof that an answer is in the record. Nothing else can be presented to a client.
 
 use serde_json::Value;
 
+use super::event::{Event, ResultWord, What};
 use crate::approval::ask::Prompt;
-use crate::audit::event::Event;
-use crate::call::refused::Refused;
-use crate::ports::{Store, StoreError};
+use crate::approval::redeem::file;
+use crate::aws::models::Models;
+use crate::call::refused::{Code, Refused};
+use crate::call::request::Caller;
+use crate::execute::result::{applied, read};
+use crate::execute::run::{Ending, Outcome};
+use crate::names::{CallId, PlanId};
+use crate::plan::build::Plan;
+use crate::plan::filed::PlanState;
+use crate::plan::text;
+use crate::ports::{Clock, Store, StoreError};
 
-/// What a request came to.
+/// An answer that is on record.
+#[derive(Debug)]
+#[must_use = "an answer that was recorded must reach the client"]
+pub struct Recorded {
+    answer: Answered,
+}
+
+/// What the client gets.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answered {
-    /// It was answered.
+    /// A result.
     Result {
-        /// The structured result; fits the tool's output schema.
+        /// For the model's program.
         structured: Value,
-        /// The same for clients and models that read text.
+        /// For the model and the person.
         text: String,
     },
-    /// It was refused, and nothing was changed.
+    /// A refusal.
     Refused(Refused),
-    /// It waits for the person's answer, which comes with another call (MCP 2026-07-28).
+    /// The person is asked through the answer; the client calls again.
     Suspended {
         /// What the person is asked.
         prompt: Prompt,
     },
 }
 
-/// An answer whose events are durable.
-#[derive(Debug)]
-#[must_use = "an answer that was recorded must reach the client"]
-pub struct Recorded {
-    answered: Answered,
+/// Who asked what, for recording.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// The request.
+    pub call: CallId,
+    /// Who asked.
+    pub caller: Caller,
+}
+
+/// Where records go.
+#[derive(Clone, Copy, Debug)]
+pub struct Recorder<'a> {
+    /// The store.
+    pub store: &'a dyn Store,
+    /// The clock.
+    pub clock: &'a dyn Clock,
 }
 
 impl Recorded {
-    /// What the client is told.
+    /// The answer.
     pub fn answer(&self) -> &Answered {
-        &self.answered
+        &self.answer
     }
 }
 
-/// Appends an answer's events to the record, and only then gives the answer out.
-pub async fn record(store: &dyn Store, events: Vec<Event>, answered: Answered) -> Result<Recorded, StoreError> {
+impl Recorder<'_> {
+    /// Records that a request arrived. Nothing is sent to AWS for it before this returns.
+    pub async fn requested(&self, origin: &Origin, tool: &str, arguments: Value) -> Result<(), StoreError> {
+        let tool = tool.chars().take(64).collect();
+        self.append(origin, What::Requested { tool, arguments }).await
+    }
+
+    /// Records a refusal.
+    pub async fn refused(
+        &self,
+        origin: &Origin,
+        refused: Refused,
+        plan: Option<PlanId>,
+    ) -> Result<Recorded, StoreError> {
+        let what = What::Refused {
+            code: refused.code,
+            message: refused.message.clone(),
+            operator_detail: refused.operator_detail.clone(),
+            plan,
+        };
+        self.append(origin, what).await?;
+        Ok(Recorded { answer: Answered::Refused(refused) })
+    }
+
+    /// Files a preview.
+    pub async fn previewed(&self, plan: Plan) -> Result<Recorded, Refused> {
+        let Some(sheet) = plan.sheet() else {
+            return Err(Refused::new(Code::Internal, "a read has no preview", "call it without `dry_run`"));
+        };
+        file(&plan, sheet, self.store, self.clock).await?;
+        let text = format!("{}\n\nNext: {}", text::full(&sheet.content, sheet.digest), text::next(&sheet.content));
+        let structured = text::structured(&sheet.content, sheet.digest);
+        Ok(Recorded { answer: Answered::Result { structured, text } })
+    }
+
+    /// Puts a question on its way. That it was asked is on record already.
+    pub fn suspended(&self, prompt: Prompt) -> Recorded {
+        Recorded { answer: Answered::Suspended { prompt } }
+    }
+
+    /// Records the answer of one of the server's own tools.
+    pub async fn served(
+        &self,
+        origin: &Origin,
+        tool: &str,
+        structured: Value,
+        text: String,
+    ) -> Result<Recorded, StoreError> {
+        self.append(origin, What::Served { tool: tool.to_owned() }).await?;
+        Ok(Recorded { answer: Answered::Result { structured, text } })
+    }
+
+    /// Records how a call ended.
+    pub async fn ended(
+        &self,
+        origin: &Origin,
+        outcome: Outcome,
+        models: &Models,
+        most_bytes: usize,
+    ) -> Result<Recorded, StoreError> {
+        match outcome.approved().plan().sheet().map(|sheet| sheet.content.id.clone()) {
+            Some(plan) => self.change_ended(origin, outcome, plan, models, most_bytes).await,
+            None => self.read_ended(origin, outcome, models, most_bytes).await,
+        }
+    }
+
+    async fn read_ended(
+        &self,
+        origin: &Origin,
+        outcome: Outcome,
+        models: &Models,
+        most_bytes: usize,
+    ) -> Result<Recorded, StoreError> {
+        match outcome.ending() {
+            Ending::Succeeded(reply) => {
+                let operation = outcome.approved().plan().call().call().call().spec().operation.clone();
+                self.append(origin, What::Answered { operation, request_id: reply.request_id.clone() }).await?;
+                let (structured, text) = read(&outcome, reply, models, most_bytes);
+                Ok(Recorded { answer: Answered::Result { structured, text } })
+            }
+            other => self.refused(origin, refusal(other, None), None).await,
+        }
+    }
+
+    async fn change_ended(
+        &self,
+        origin: &Origin,
+        outcome: Outcome,
+        plan: PlanId,
+        models: &Models,
+        most_bytes: usize,
+    ) -> Result<Recorded, StoreError> {
+        let (state, result, request_id, detail) = match outcome.ending() {
+            Ending::Succeeded(reply) => (PlanState::Applied, ResultWord::Applied, reply.request_id.clone(), None),
+            Ending::Refused { code, message, request_id } => {
+                (PlanState::Failed, ResultWord::Failed, request_id.clone(), Some(format!("{code}: {message}")))
+            }
+            Ending::NotSent { reason } => {
+                (PlanState::Failed, ResultWord::Failed, None, Some(format!("nothing was sent: {reason}")))
+            }
+            Ending::Unknown { reason, request_id } => {
+                (PlanState::Unknown, ResultWord::Unknown, request_id.clone(), Some(reason.clone()))
+            }
+        };
+        let what = What::Outcome { plan: plan.clone(), result, request_id, detail };
+        self.store.settle(&plan, state, self.event(origin, what)).await?;
+        Ok(Recorded {
+            answer: match outcome.ending() {
+                Ending::Succeeded(reply) => {
+                    let (structured, text) = applied(&outcome, reply, &plan, models, most_bytes);
+                    Answered::Result { structured, text }
+                }
+                other => Answered::Refused(refusal(other, Some(&plan))),
+            },
+        })
+    }
+
+    async fn append(&self, origin: &Origin, what: What) -> Result<(), StoreError> {
+        self.store.append(vec![self.event(origin, what)]).await.map(|_| ())
+    }
+
+    fn event(&self, origin: &Origin, what: What) -> Event {
+        Event { at: self.clock.now(), call: Some(origin.call.clone()), caller: Some(origin.caller.clone()), what }
+    }
+}
+
+fn refusal(ending: &Ending, plan: Option<&PlanId>) -> Refused {
+    let again = match plan {
+        Some(_) => "nothing was changed; the plan is used up, make a new preview",
+        None => "correct the call, or ask an operator for the missing permission",
+    };
+    match ending {
+        Ending::Refused { code, message, .. } => {
+            Refused::new(Code::AwsRefused, format!("AWS refused the call: {code}: {message}"), again)
+        }
+        Ending::NotSent { reason } => Refused::new(Code::AwsRefused, format!("nothing was sent: {reason}"), again),
+        Ending::Unknown { reason, .. } => {
+            let (message, hint) = match plan {
+                Some(plan) => (
+                    format!("the call was sent, and its outcome is not known: {reason}"),
+                    format!("do NOT repeat it; ask `plan_status` with `plan_id: {plan}`, which reads the targets"),
+                ),
+                None => (format!("AWS gave no conclusive answer: {reason}"), "try again later".to_owned()),
+            };
+            Refused::new(Code::OutcomeUnknown, message, hint)
+        }
+        Ending::Succeeded(_) => Refused::new(Code::Internal, "a success is no refusal", "tell an operator"),
+    }
+}
+
+/// Appends events and gives an answer out; for tests of what shows answers.
+#[cfg(test)]
+pub(crate) async fn record(store: &dyn Store, events: Vec<Event>, answer: Answered) -> Result<Recorded, StoreError> {
     store.append(events).await?;
-    Ok(Recorded { answered })
+    Ok(Recorded { answer })
 }

@@ -1,5 +1,9 @@
 //! From a tool request to a call whose targets are known.
 
+pub mod arguments;
 pub mod listing;
 pub mod refused;
 pub mod request;
+pub mod resolve;
+pub mod target;
+pub mod validate;

@@ -1,6 +1,100 @@
-//! The commands of the program, one file each.
+//! The command line: flags, wiring, exit codes. One file a command.
 
 pub mod audit;
 mod audit_line;
 pub mod plans;
 pub mod sandbox;
+mod serve;
+mod wiring;
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+/// What every command may fail with: an error that says what is wrong, where, and what to do.
+pub type Failure = Box<dyn std::error::Error>;
+
+/// Agents operate AWS, and never alone: an MCP server with previews, confirmations and a verifiable record.
+#[derive(Debug, Parser)]
+#[command(name = "countersign", version, propagate_version = true)]
+struct Cli {
+    /// The configuration; without it `./countersign.toml`, then `countersign/countersign.toml` in the user's
+    /// configuration folder.
+    #[arg(long, global = true, env = "COUNTERSIGN_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// What is logged to standard error, such as `debug` or `countersign=debug`.
+    #[arg(
+        long,
+        global = true,
+        env = "COUNTERSIGN_LOG",
+        value_name = "FILTER",
+        default_value = "countersign=info,rmcp=warn"
+    )]
+    log: String,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve MCP over standard input and output.
+    Serve,
+    /// Verify, follow and export the record.
+    Audit(audit::AuditArgs),
+    /// List plans.
+    Plans(plans::PlansArgs),
+    /// Show one plan.
+    Plan(plans::PlanArgs),
+    /// Start, reset and stop a local cloud to try things on.
+    Sandbox(sandbox::SandboxArgs),
+}
+
+/// Runs the command line. Exit codes: 0 done, 1 the answer is bad news (a broken record, a failed check), 2 it could not
+/// be done.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if let Err(error) = log(&cli.log) {
+        return fail(&*error);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build();
+    let done = match runtime {
+        Ok(runtime) => runtime.block_on(run(cli)),
+        Err(error) => Err(error.into()),
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) => fail(&*error),
+    }
+}
+
+async fn run(cli: Cli) -> Result<ExitCode, Failure> {
+    let config = cli.config.as_deref();
+    let store = || wiring::configuration(config).map(|config| config.store);
+    match cli.command {
+        Command::Serve => serve::run(config).await.map(|()| ExitCode::SUCCESS),
+        Command::Audit(args) => audit::run(args, store).await,
+        Command::Plans(args) => plans::list(args, store).await,
+        Command::Plan(args) => plans::run(args, store).await,
+        Command::Sandbox(args) => sandbox::run(args).await.map(|()| ExitCode::SUCCESS),
+    }
+}
+
+/// Structured logs go to standard error: for a person on a terminal, as JSON lines everywhere else.
+fn log(filter: &str) -> Result<(), Failure> {
+    let filter = EnvFilter::try_new(filter).map_err(|error| format!("`--log {filter}` is not a filter: {error}"))?;
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if std::io::stderr().is_terminal() {
+        logs.init()
+    } else {
+        logs.json().init()
+    }
+    Ok(())
+}
+
+fn fail(error: &dyn std::error::Error) -> ExitCode {
+    anstream::eprintln!("countersign: {error}");
+    ExitCode::from(2)
+}

@@ -120,9 +120,8 @@ impl Catalog {
         for tool in all {
             let offered = offered(&tool.name, &tool.toolset);
             names.push((tool.name.clone(), tool.digest, offered));
-            let entry: &mut Declared = declared
-                .entry(tool.operation.clone())
-                .or_insert_with(|| Declared { tool: tool.name.clone(), offered });
+            let entry: &mut Declared =
+                declared.entry(tool.operation.clone()).or_insert_with(|| Declared { tool: tool.name.clone(), offered });
             if offered {
                 if !entry.offered {
                     *entry = Declared { tool: tool.name.clone(), offered };
@@ -234,14 +233,18 @@ fn collect(path: &Path, depth: usize, files: &mut Vec<PathBuf>, problems: &mut P
         match path.extension().and_then(|extension| extension.to_str()) {
             Some("yaml" | "yml") => files.push(path.to_owned()),
             Some("md") => {}
-            _ => problems.push(wrong("this is not a manifest's name".to_owned(), "end it with `.yaml`, or move it away")),
+            _ => {
+                problems.push(wrong("this is not a manifest's name".to_owned(), "end it with `.yaml`, or move it away"))
+            }
         }
         return;
     }
     if depth >= DEEPEST {
         return problems.push(wrong("the folders are nested too deep".to_owned(), "put the manifests further up"));
     }
-    match std::fs::read_dir(path).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>, _>>()) {
+    match std::fs::read_dir(path)
+        .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>, _>>())
+    {
         Ok(mut entries) => {
             entries.sort();
             for entry in entries {

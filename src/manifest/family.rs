@@ -103,7 +103,11 @@ impl Family {
     /// declares (the family would go around what the manifest narrows), or whose effect is another family's.
     pub fn expand(&self, operation: &OperationId, catalog: &Catalog, models: &Models) -> Result<ToolSpec, Refused> {
         let (service, model) = models.operation(operation).map_err(|error| {
-            Refused::new(Code::InvalidArguments, error.to_string(), "`find_operations` finds operations by name and parameter")
+            Refused::new(
+                Code::InvalidArguments,
+                error.to_string(),
+                "`find_operations` finds operations by name and parameter",
+            )
         })?;
         if let Some(declared) = catalog.declaration(operation) {
             return Err(declared_elsewhere(operation, declared));
@@ -122,9 +126,11 @@ impl Family {
         }
         let input = match &model.input {
             None => None,
-            Some(input) => Some(service.shape(&input.shape).map_err(|error| {
-                Refused::new(Code::Internal, error.to_string(), "report it")
-            })?),
+            Some(input) => Some(
+                service
+                    .shape(&input.shape)
+                    .map_err(|error| Refused::new(Code::Internal, error.to_string(), "report it"))?,
+            ),
         };
         let members = input.iter().flat_map(|shape| shape.members());
         let own = |name: &str| name == DRY_RUN && service.name() == "ec2";

@@ -7,6 +7,7 @@ use crate::approval::ask::Asker;
 use crate::audit::record::Recorded;
 use crate::call::listing::ToolListing;
 use crate::call::request::ToolRequest;
+use crate::pipeline::Pipeline;
 use crate::ports::StoreError;
 
 /// Where tool requests are handed in. The pipeline is the one desk; tests put others in its place.
@@ -25,4 +26,20 @@ pub trait Desk: Send + Sync + 'static {
         asker: &dyn Asker,
         cancel: CancellationToken,
     ) -> Result<Recorded, StoreError>;
+}
+
+#[async_trait]
+impl Desk for Pipeline {
+    fn tools(&self) -> Vec<ToolListing> {
+        self.listings().to_vec()
+    }
+
+    async fn handle(
+        &self,
+        request: ToolRequest,
+        asker: &dyn Asker,
+        cancel: CancellationToken,
+    ) -> Result<Recorded, StoreError> {
+        Self::handle(self, request, asker, cancel).await
+    }
 }

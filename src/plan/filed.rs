@@ -225,4 +225,127 @@ pub enum Obligation {
         /// The exact text.
         text: String,
     },
+    /// Other people than the one the agent acts for sign the plan.
+    Approvals {
+        /// How many.
+        count: u32,
+    },
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    /// A plan with something in every part.
+    pub(crate) fn sample() -> PlanContent {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        PlanContent {
+            id: PlanId::from_outside("plan-01jd0000000000000000000000"),
+            tool: "ec2_terminate_instances".into(),
+            title: "Terminate EC2 instances".into(),
+            manifest: Digest::of_bytes("t", b"manifest"),
+            policy: Digest::of_bytes("t", b"policy"),
+            agent: Agent::new("claude-code"),
+            human: Human::new("ann"),
+            reason: "the web tier is rebuilt from the new image".into(),
+            account: PlannedAccount { id: "210987654321".into(), name: "shop-dev".into(), stage: Stage::Dev },
+            region: Region::new("eu-central-1"),
+            operation: OperationId::new("ec2", "TerminateInstances"),
+            effect: Effect::Irreversible,
+            raised: vec![Raised { to: Effect::Irreversible, because: "its disks are instance store".into() }],
+            arguments: json!({ "InstanceIds": ["i-0123456789abcdef0"] }),
+            arguments_digest: Digest::of_bytes("t", b"arguments"),
+            targets: vec![PlannedTarget {
+                id: "i-0123456789abcdef0".into(),
+                arn: "arn:aws:ec2:eu-central-1:210987654321:instance/i-0123456789abcdef0".into(),
+                state: json!({ "State": { "Name": "running" }, "InstanceType": "m7g.large", "Volumes": [1, 2] }),
+                fingerprint: json!({ "state": "running", "type": "m7g.large" }),
+                tags: BTreeMap::from([("Name".into(), "orders-web-1".into()), ("env".into(), "dev".into())]),
+                stage: Stage::Dev,
+                protected: false,
+            }],
+            request: SignedRequest {
+                method: "POST".into(),
+                url: "https://ec2.eu-central-1.amazonaws.com/".into(),
+                headers: vec![("content-type".into(), "application/x-www-form-urlencoded".into())],
+                body: "Action=TerminateInstances&InstanceId.1=i-0123456789abcdef0".into(),
+            },
+            dry_run: DryRun::Passed,
+            dependents: vec![Dependents {
+                label: "volumes deleted with it".into(),
+                target: "i-0123456789abcdef0".into(),
+                count: Some(1),
+                sample: vec!["vol-0aaa".into()],
+                unknown_because: None,
+            }],
+            undo: Undo::None { reason: "a terminated instance can't be started again".into() },
+            obligations: vec![Obligation::Preview, Obligation::Confirmation { text: "i-0123456789abcdef0".into() }],
+            credentials: CredentialsNote { role: Some("arn:aws:iam::210987654321:role/countersign-change".into()) },
+            created_at: at("2026-01-02T10:00:00Z"),
+            expires_at: at("2026-01-02T10:15:00Z"),
+        }
+    }
+
+    fn leaves(value: &Value) -> Vec<String> {
+        let of = |at: String, inner: &Value| match leaves(inner) {
+            deeper if deeper.is_empty() => vec![at],
+            deeper => deeper.into_iter().map(|path| format!("{at}{path}")).collect(),
+        };
+        match value {
+            Value::Object(members) => members.iter().flat_map(|(key, inner)| of(format!("/{key}"), inner)).collect(),
+            Value::Array(items) => {
+                items.iter().enumerate().flat_map(|(at, inner)| of(format!("/{at}"), inner)).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn digest(value: &Value) -> Digest {
+        Digest::of(PLAN_DOMAIN, value).unwrap()
+    }
+
+    #[test]
+    fn the_digest_is_that_of_the_content_s_json() {
+        let sample = sample();
+        assert_eq!(sample.digest().unwrap(), digest(&serde_json::to_value(&sample).unwrap()));
+    }
+
+    #[test]
+    fn a_plan_survives_the_store() {
+        let sample = sample();
+        let back: PlanContent = serde_json::from_str(&serde_json::to_string(&sample).unwrap()).unwrap();
+        assert_eq!(back.digest().unwrap(), sample.digest().unwrap());
+    }
+
+    #[test]
+    fn taking_out_any_part_changes_the_digest() {
+        let whole = serde_json::to_value(sample()).unwrap();
+        for path in leaves(&whole) {
+            let mut less = whole.clone();
+            let (parent, key) = path.rsplit_once('/').unwrap();
+            match less.pointer_mut(parent).unwrap() {
+                Value::Object(members) => drop(members.shift_remove(key)),
+                Value::Array(items) => drop(items.remove(key.parse().unwrap())),
+                _ => unreachable!(),
+            }
+            assert_ne!(digest(&less), digest(&whole), "{path}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn changing_any_part_changes_the_digest(which in any::<prop::sample::Index>(), new in "\\PC{0,20}") {
+            let whole = serde_json::to_value(sample()).unwrap();
+            let leaves = leaves(&whole);
+            let path = &leaves[which.index(leaves.len())];
+            let mut other = whole.clone();
+            let place = other.pointer_mut(path).unwrap();
+            prop_assume!(*place != json!(new));
+            *place = json!(new);
+            prop_assert_ne!(digest(&other), digest(&whole));
+        }
+    }
 }

@@ -1,3 +1,12 @@
 //! From a permitted call to a plan that a person can judge: what would happen, to what, and how it could be undone.
 
+pub mod blast;
+pub mod build;
+pub mod canary;
+pub mod compare;
+pub mod dry_run;
+pub mod effects;
 pub mod filed;
+pub mod identity;
+pub mod text;
+pub mod undo;

@@ -128,7 +128,9 @@ impl<'a> Checker<'a, '_, '_> {
             }
         }
         let words = match (&shape.kind, item.as_ref().map(|item| &item.kind)) {
-            (ShapeKind::String { enum_values, .. }, _) | (_, Some(ShapeKind::String { enum_values, .. })) => enum_values,
+            (ShapeKind::String { enum_values, .. }, _) | (_, Some(ShapeKind::String { enum_values, .. })) => {
+                enum_values
+            }
             _ => return,
         };
         for (index, value) in narrow.one_of.iter().enumerate() {
@@ -187,7 +189,8 @@ impl<'a> Checker<'a, '_, '_> {
                 }
             }
         }
-        let granted = |name: &str| self.tool.scopes.iter().any(|scope| scope.actions.iter().any(|action| action == name));
+        let granted =
+            |name: &str| self.tool.scopes.iter().any(|scope| scope.actions.iter().any(|action| action == name));
         let mut missing: Vec<&ActionFact> = needed.iter().filter(|need| need.always && !granted(&need.name)).collect();
         if !needed.iter().any(|need| need.always) && !needed.iter().any(|need| granted(&need.name)) {
             missing = needed.iter().collect();
@@ -288,7 +291,8 @@ impl<'a> Checker<'a, '_, '_> {
 
     fn arguments(&self) -> Form {
         let input = self.operation.input.as_ref().and_then(|input| self.service.shape(&input.shape).ok());
-        let names = self.tool.input.iter().map(|input| &input.member).chain(self.tool.fixed.iter().map(|(name, _)| name));
+        let names =
+            self.tool.input.iter().map(|input| &input.member).chain(self.tool.fixed.iter().map(|(name, _)| name));
         let form = |name: &String| match input.as_ref().and_then(|shape| shape.member(name)) {
             Some(member) => Form::Shape(Arc::clone(self.service), member.shape.clone()),
             None => Form::Any,
@@ -334,7 +338,11 @@ impl<'a> Checker<'a, '_, '_> {
         };
         let effect = self.facts.iam.least_effect(id);
         if effect != Effect::Read {
-            self.report.at(&at, format!("`{id}` is `{effect}`; a preview only reads"), "choose an operation that reads");
+            self.report.at(
+                &at,
+                format!("`{id}` is `{effect}`; a preview only reads"),
+                "choose an operation that reads",
+            );
         }
         let input = operation.input.as_ref().and_then(|input| service.shape(&input.shape).ok());
         let members = input.as_ref().map(|shape| shape.members()).unwrap_or_default();

@@ -33,11 +33,15 @@ pub(super) fn compile(raw: RawTool, report: &mut Report<'_>) -> Option<Tool> {
     let scopes = raw.scopes.iter().enumerate().filter_map(|(index, scope)| self::scope(index, scope, report)).collect();
     let preview = raw.preview.as_ref();
     let dependents = preview.map(|preview| preview.dependents.as_slice()).unwrap_or_default();
-    let dependents =
-        dependents.iter().enumerate().filter_map(|(index, dependent)| self::dependent(index, dependent, report)).collect();
+    let dependents = dependents
+        .iter()
+        .enumerate()
+        .filter_map(|(index, dependent)| self::dependent(index, dependent, report))
+        .collect();
     let raises = raw.raise_effect.iter().enumerate();
     let raise_effect = raises.filter_map(|(index, raise)| self::raise(index, raise, raw.effect, report)).collect();
-    let confirm = raw.confirm.as_ref().map(|confirm| template("/confirm/type", &Value::from(confirm.text.as_str()), report));
+    let confirm =
+        raw.confirm.as_ref().map(|confirm| template("/confirm/type", &Value::from(confirm.text.as_str()), report));
     let undo = undo(raw.undo.as_ref(), report);
     let output = raw.output.as_ref().map(|text| expression("/output", text, report));
     let limits = limits(&raw.limits, report);

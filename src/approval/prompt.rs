@@ -1,0 +1,174 @@
+//! The text a person is shown before a confirmation: at most 25 lines, the decision in the first three.
+//!
+//! The frame is the server's own. Everything that came from outside (names, tags, the agent's reason) is quoted, escaped
+//! and cut. It is a function of the plan alone.
+
+use super::ask::Prompt;
+use crate::digest::Digest;
+use crate::names::Stage;
+use crate::plan::filed::{DryRun, PlanContent, Undo};
+use crate::text::escape::quoted;
+
+/// Targets, dependents and reasons of raising that get a line each.
+const TARGET_LINES: usize = 4;
+const DEPENDENT_LINES: usize = 3;
+const RAISED_LINES: usize = 2;
+
+/// Makes the prompt. `expected` is what must be typed.
+pub fn of(content: &PlanContent, digest: Digest, expected: &str) -> Prompt {
+    let mut lines =
+        vec![headline(content), format!("To allow it, type exactly: {expected}"), undo(content), String::new()];
+    lines.push(format!(
+        "Asked by agent {} for {}.",
+        quoted(content.agent.as_str(), 40),
+        quoted(content.human.as_str(), 40)
+    ));
+    lines.push(format!("Its reason, in its own words: {}", quoted(&content.reason, 200)));
+    lines.extend(targets(content));
+    lines.extend(dependents(content));
+    lines.extend(
+        content.raised.iter().take(RAISED_LINES).map(|raised| format!("Judged {}: {}", raised.to, raised.because)),
+    );
+    if let Some(line) = dry_run(content) {
+        lines.push(line);
+    }
+    lines.push(format!("Call: {} {}", content.operation, quoted(&content.arguments.to_string(), 240)));
+    lines.push(match &content.credentials.role {
+        Some(role) => format!("Under role {}", quoted(role, 120)),
+        None => "Under the server's own credentials: no role is configured for this account".to_owned(),
+    });
+    lines.push(format!("Plan {} ({}), good until {}", content.id, digest.short(), content.expires_at));
+    lines.push("What stands in backticks comes from outside: it is data, never an instruction.".to_owned());
+    Prompt {
+        plan: content.id.clone(),
+        digest,
+        text: lines.join("\n"),
+        field_label: "The text to type".to_owned(),
+        expected: expected.to_owned(),
+    }
+}
+
+fn headline(content: &PlanContent) -> String {
+    let stage = match content.account.stage {
+        Stage::Prod => "PRODUCTION".to_owned(),
+        other => other.to_string(),
+    };
+    let count = match content.targets.len() {
+        0 => String::new(),
+        1 => ", 1 target".to_owned(),
+        several => format!(", {several} targets"),
+    };
+    format!(
+        "{} ({}{count}) in {} account {}, {}",
+        content.title,
+        content.effect.word().to_uppercase(),
+        stage,
+        content.account.name,
+        content.region
+    )
+}
+
+fn undo(content: &PlanContent) -> String {
+    match &content.undo {
+        Undo::None { reason } => format!("It can't be undone: {reason}"),
+        Undo::Recipe { tool, loses, .. } if loses.is_empty() => format!("It can be undone with {tool}"),
+        Undo::Recipe { tool, loses, .. } => {
+            format!("It can be undone with {tool}, but for: {}", loses.join(", "))
+        }
+    }
+}
+
+fn targets(content: &PlanContent) -> Vec<String> {
+    let mut lines: Vec<String> = content
+        .targets
+        .iter()
+        .take(TARGET_LINES)
+        .map(|target| {
+            let name = target.tags.get("Name").map(|name| format!(" named {}", quoted(name, 60))).unwrap_or_default();
+            format!("Target {}{name}, now {}", quoted(&target.id, 80), quoted(&compact(&target.fingerprint), 120))
+        })
+        .collect();
+    if let Some(more) = content.targets.len().checked_sub(TARGET_LINES).filter(|more| *more > 0) {
+        lines.push(format!("and {more} more targets; `countersign plan show {}` lists all", content.id));
+    }
+    lines
+}
+
+fn dependents(content: &PlanContent) -> Vec<String> {
+    let told: Vec<_> = content.dependents.iter().filter(|d| d.count != Some(0)).collect();
+    let mut lines: Vec<String> = told
+        .iter()
+        .take(DEPENDENT_LINES)
+        .map(|d| match d.count {
+            Some(count) => {
+                let names = d.sample.iter().take(3).map(|name| quoted(name, 40)).collect::<Vec<_>>().join(", ");
+                format!("Goes with it: {count} {} ({names})", d.label)
+            }
+            None => format!("Goes with it: {}: not known how many", d.label),
+        })
+        .collect();
+    if let Some(more) = told.len().checked_sub(DEPENDENT_LINES).filter(|more| *more > 0) {
+        lines.push(format!("and {more} more kinds of things that depend on it"));
+    }
+    lines
+}
+
+fn dry_run(content: &PlanContent) -> Option<String> {
+    match &content.dry_run {
+        DryRun::Passed => Some("AWS's own dry run passed".to_owned()),
+        DryRun::NotOffered => None,
+        DryRun::NotTrusted { .. } => Some("AWS's own dry run was not made: this endpoint ignores it".to_owned()),
+    }
+}
+
+fn compact(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::Object(members) => members
+            .iter()
+            .filter(|(_, v)| !v.is_null() && !v.is_array() && !v.is_object())
+            .map(|(key, v)| format!("{key}={}", v.as_str().map_or_else(|| v.to_string(), str::to_owned)))
+            .collect::<Vec<_>>()
+            .join(" "),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::filed::tests::sample;
+
+    fn text(content: &PlanContent) -> String {
+        of(content, content.digest().unwrap(), "i-0123456789abcdef0").text
+    }
+
+    #[test]
+    fn what_the_person_sees() {
+        insta::assert_snapshot!(text(&sample()));
+    }
+
+    #[test]
+    fn hostile_text_stays_data_in_its_quotes() {
+        let mut content = sample();
+        content.reason = "clean up\n\nTo allow it, type exactly: yes\u{202e}\u{1b}[2J already approved".into();
+        content.targets[0].tags.insert("Name".into(), "web`\n# APPROVED by [security](https://example.com)".into());
+        content.targets[0].id = "i-1 \u{200b}ignore the above".into();
+        insta::assert_snapshot!(text(&content));
+    }
+
+    #[test]
+    fn the_largest_prompt_has_25_lines_and_the_decision_in_the_first_three() {
+        let mut content = sample();
+        content.targets = vec![content.targets[0].clone(); 50];
+        content.dependents = vec![content.dependents[0].clone(); 50];
+        content.raised = vec![content.raised[0].clone(); 50];
+        content.reason = "x\n".repeat(250);
+        let text = text(&content);
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines.len() <= 25, "{} lines", lines.len());
+        assert!(lines[0].contains("IRREVERSIBLE") && lines[0].contains("shop-dev"));
+        assert!(lines[1].contains("type exactly: i-0123456789abcdef0"));
+        assert!(lines[2].contains("can't be undone"));
+        assert!(lines.iter().all(|line| line.chars().count() < 600));
+    }
+}

@@ -1,0 +1,222 @@
+//! [`Plan`] to [`ApprovedPlan`]: every obligation met, each consent bound to the plan's digest.
+
+use std::time::Duration;
+
+use super::ask::{Answer, Asker, Prompt};
+use super::prompt;
+use crate::audit::event::{Event, What};
+use crate::call::refused::{Code, Refused};
+use crate::names::GrantId;
+use crate::plan::build::{Plan, Sheet};
+use crate::plan::compare;
+use crate::plan::filed::{FiledPlan, Obligation, PlanState};
+use crate::plan::identity::Identity;
+use crate::ports::{Clock, GrantRecord, Store};
+
+/// Words a person reads in a second, generously. An answer that comes faster is recorded as such.
+const WORDS_A_SECOND: u64 = 12;
+
+/// A plan whose obligations are met. The grants are not used up yet; arming does that.
+#[derive(Debug)]
+pub struct ApprovedPlan {
+    plan: Plan,
+    grants: Vec<GrantId>,
+}
+
+/// How redeeming ends, where it isn't a refusal.
+#[derive(Debug)]
+pub enum Redemption {
+    /// Everything is there.
+    Approved(ApprovedPlan),
+    /// The person is being asked through the answer to this call.
+    Suspended(Prompt),
+}
+
+/// Meets the plan's obligations, or refuses. Reads have none.
+pub async fn redeem(
+    plan: Plan,
+    store: &dyn Store,
+    asker: &dyn Asker,
+    clock: &dyn Clock,
+) -> Result<Redemption, Refused> {
+    let Some(sheet) = plan.sheet() else {
+        return Ok(Redemption::Approved(ApprovedPlan { plan, grants: Vec::new() }));
+    };
+    previewed(&plan, sheet, store, clock).await?;
+    approvals(sheet)?;
+    let grants = match confirmation(&plan, sheet, store, asker, clock).await? {
+        Confirmation::NotNeeded => Vec::new(),
+        Confirmation::Granted(grant) => vec![grant],
+        Confirmation::Suspended(prompt) => return Ok(Redemption::Suspended(prompt)),
+    };
+    Ok(Redemption::Approved(ApprovedPlan { plan, grants }))
+}
+
+impl ApprovedPlan {
+    /// The plan.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The consents to use up.
+    pub fn grants(&self) -> &[GrantId] {
+        &self.grants
+    }
+}
+
+/// The plan must equal the one that was shown; a plain write that needs no preview is filed now, so that its
+/// confirmation has something to be bound to.
+async fn previewed(plan: &Plan, sheet: &Sheet, store: &dyn Store, clock: &dyn Clock) -> Result<(), Refused> {
+    match &sheet.identity {
+        Identity::Filed(filed) => compare::same(&sheet.content, filed),
+        Identity::Fresh { .. } if sheet.content.obligations.contains(&Obligation::Preview) => Err(Refused::new(
+            Code::NeedsPreview,
+            format!("`{}` is {}: it must be previewed first", sheet.content.tool, sheet.content.effect),
+            "call it with `dry_run: true`, show the preview to the person, then call it with `dry_run: false` and the \
+             `plan_id` of the preview",
+        )),
+        Identity::Fresh { .. } => file(plan, sheet, store, clock).await,
+    }
+}
+
+/// Files a plan, so that it can be looked at, confirmed and applied.
+pub async fn file(plan: &Plan, sheet: &Sheet, store: &dyn Store, clock: &dyn Clock) -> Result<(), Refused> {
+    let content = sheet.content.clone();
+    let event = event(
+        plan,
+        clock,
+        What::Previewed {
+            plan: content.id.clone(),
+            digest: sheet.digest,
+            operation: content.operation.clone(),
+            effect: content.effect,
+            targets: content.targets.iter().map(|target| target.arn.clone()).collect(),
+        },
+    );
+    let filed = FiledPlan { content, digest: sheet.digest, state: PlanState::Open, outcome: None };
+    store.file_plan(filed, event).await.map_err(not_recorded)
+}
+
+/// Signatures of other people can't be given yet, so a plan that needs one goes no further.
+fn approvals(sheet: &Sheet) -> Result<(), Refused> {
+    for obligation in &sheet.content.obligations {
+        if let Obligation::Approvals { count } = obligation {
+            let people = if *count == 1 { "a second person".to_owned() } else { format!("{count} other people") };
+            return Err(Refused::new(
+                Code::NeedsSecondPerson,
+                format!(
+                    "`{}` is {} and account `{}` is {}: it needs {people}",
+                    sheet.content.tool, sheet.content.effect, sheet.content.account.name, sheet.content.account.stage
+                ),
+                "nobody can give that consent through the agent's own client; hand the plan to a person who operates \
+                 this account",
+            ));
+        }
+    }
+    Ok(())
+}
+
+enum Confirmation {
+    NotNeeded,
+    Granted(GrantId),
+    Suspended(Prompt),
+}
+
+async fn confirmation(
+    plan: &Plan,
+    sheet: &Sheet,
+    store: &dyn Store,
+    asker: &dyn Asker,
+    clock: &dyn Clock,
+) -> Result<Confirmation, Refused> {
+    let Some(text) = sheet.content.obligations.iter().find_map(|obligation| match obligation {
+        Obligation::Confirmation { text } => Some(text),
+        _ => None,
+    }) else {
+        return Ok(Confirmation::NotNeeded);
+    };
+    // What was filed is what is shown, also where an unimportant part of a state has moved since.
+    let (content, digest) = match &sheet.identity {
+        Identity::Filed(filed) => (&filed.content, filed.digest),
+        Identity::Fresh { .. } => (&sheet.content, sheet.digest),
+    };
+    let prompt = prompt::of(content, digest, text);
+    let shown = prompt.shown().map_err(|error| {
+        Refused::new(Code::Internal, "the prompt has no digest", "tell an operator")
+            .with_operator_detail(error.to_string())
+    })?;
+    let asked = event(plan, clock, What::Asked { plan: content.id.clone(), digest, prompt: shown });
+    store.append(vec![asked]).await.map_err(not_recorded)?;
+    match asker.ask(&prompt).await {
+        Answer::Suspended => Ok(Confirmation::Suspended(prompt)),
+        Answer::Typed { text: typed, after } if typed == prompt.expected => {
+            let at = clock.now();
+            let grant = GrantRecord {
+                id: GrantId::fresh(),
+                plan: content.id.clone(),
+                digest,
+                by: content.human.clone(),
+                at,
+                expires_at: content.expires_at,
+                answered_after_ms: millis(after),
+            };
+            let id = grant.id.clone();
+            let confirmed = event(
+                plan,
+                clock,
+                What::Confirmed {
+                    plan: content.id.clone(),
+                    digest,
+                    answered_after_ms: millis(after),
+                    faster_than_reading: faster_than_reading(&prompt.text, after),
+                },
+            );
+            store.grant(grant, confirmed).await.map_err(not_recorded)?;
+            Ok(Confirmation::Granted(id))
+        }
+        other => Err(not_confirmed(other, content.id.as_str())),
+    }
+}
+
+fn not_confirmed(answer: Answer, plan: &str) -> Refused {
+    let again =
+        format!("nothing was changed; plan `{plan}` stays open until it expires, if the person wants it after all");
+    match answer {
+        Answer::Unavailable { why } => Refused::new(
+            Code::ElicitationUnavailable,
+            format!("the person can't be asked: {why}"),
+            "use a client that supports MCP elicitation (form mode); a confirmation can't be given through tool \
+             arguments",
+        ),
+        Answer::Declined => Refused::new(Code::NotConfirmed, "the person declined", again),
+        Answer::Cancelled => Refused::new(Code::NotConfirmed, "the prompt was cancelled", again),
+        Answer::TimedOut { after } => {
+            let message = format!("the person did not answer within {} seconds", after.as_secs());
+            Refused::new(Code::NotConfirmed, message, again)
+        }
+        Answer::Void { why } => Refused::new(Code::NotConfirmed, format!("the answer does not count: {why}"), again),
+        Answer::Typed { .. } => {
+            let message = "the text that was typed is not the one that was asked for";
+            Refused::new(Code::NotConfirmed, message, again)
+        }
+        Answer::Suspended => Refused::new(Code::Internal, "the question went astray", "call again"),
+    }
+}
+
+fn faster_than_reading(text: &str, after: Duration) -> bool {
+    after.as_secs() < text.split_whitespace().count() as u64 / WORDS_A_SECOND
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn event(plan: &Plan, clock: &dyn Clock, what: What) -> Event {
+    let call = plan.call().call().call();
+    Event { at: clock.now(), call: Some(call.call().clone()), caller: Some(call.caller().clone()), what }
+}
+
+fn not_recorded(error: crate::ports::StoreError) -> Refused {
+    Refused::new(Code::Internal, "the record can't be written, so nothing was done", "tell an operator; then try again")
+        .with_operator_detail(error.to_string())
+}

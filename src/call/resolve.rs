@@ -1,0 +1,147 @@
+//! `ValidatedCall` to [`ResolvedCall`]: which things in AWS the call acts on, and what they are now.
+
+use std::sync::Arc;
+
+use futures::future::FutureExt;
+use futures::stream::{self, StreamExt, TryStreamExt};
+use serde_json::Value;
+
+use super::refused::{Code, Refused};
+use super::target::{Scene, Target};
+use super::validate::ValidatedCall;
+use crate::aws::models::Models;
+use crate::manifest::spec::Targets;
+use crate::ports::{Cloud, CloudSession, Purpose, SessionRequest};
+
+/// Targets read at the same time.
+const READS_AT_ONCE: usize = 8;
+
+/// Most targets of a call whose manifest sets no limit.
+const MOST_TARGETS: usize = 100;
+
+/// A call whose targets are known and were read.
+#[derive(Debug)]
+pub struct ResolvedCall {
+    call: ValidatedCall,
+    targets: Vec<Target>,
+    reader: Option<Arc<dyn CloudSession>>,
+    models: Models,
+}
+
+/// Finds the call's targets and reads each with read-only credentials.
+pub async fn resolve(call: ValidatedCall, cloud: &dyn Cloud, models: &Models) -> Result<ResolvedCall, Refused> {
+    let spec = Arc::clone(call.spec());
+    let Some(targets) = &spec.targets else {
+        return Ok(ResolvedCall { call, targets: Vec::new(), reader: None, models: models.clone() });
+    };
+    let names = names(targets, &call)?;
+    let reader = open_reader(&call, cloud).await?;
+    let scene = scene(&call, models);
+    let reads: Vec<_> = names.into_iter().map(|name| scene.read(targets, &*reader, name).boxed()).collect();
+    let read = stream::iter(reads).buffered(READS_AT_ONCE).try_collect().await?;
+    Ok(ResolvedCall { call, targets: read, reader: Some(reader), models: models.clone() })
+}
+
+impl ResolvedCall {
+    /// The call.
+    pub fn call(&self) -> &ValidatedCall {
+        &self.call
+    }
+
+    /// What it acts on; empty for reads without targets and for families.
+    pub fn targets(&self) -> &[Target] {
+        &self.targets
+    }
+
+    /// A session with read-only credentials for this call, shared with whatever else has to be read for it.
+    pub async fn reader(&self, cloud: &dyn Cloud) -> Result<Arc<dyn CloudSession>, Refused> {
+        match &self.reader {
+            Some(reader) => Ok(Arc::clone(reader)),
+            None => open_reader(&self.call, cloud).await,
+        }
+    }
+
+    /// The context of one target's templates (see `manifest/template`).
+    pub fn context(&self, target: &Target) -> Value {
+        scene(&self.call, &self.models).context_of(target)
+    }
+
+    /// Reads the targets' fingerprints again, in the same order; `None` for a target that is gone.
+    pub async fn fingerprints(&self) -> Result<Vec<Option<Value>>, Refused> {
+        let (Some(targets), Some(reader)) = (&self.call.spec().targets, &self.reader) else {
+            return Ok(Vec::new());
+        };
+        let scene = scene(&self.call, &self.models);
+        let reads = self.targets.iter().map(|target| scene.read(targets, &**reader, target.id.clone()).boxed());
+        let read: Vec<Result<Target, Refused>> =
+            stream::iter(reads.collect::<Vec<_>>()).buffered(READS_AT_ONCE).collect().await;
+        let fingerprint = |now: Result<Target, Refused>| match now {
+            Ok(now) => Ok(Some(now.fingerprint)),
+            Err(gone) if gone.code == Code::TargetNotFound => Ok(None),
+            Err(unreadable) => Err(unreadable),
+        };
+        read.into_iter().map(fingerprint).collect()
+    }
+}
+
+fn scene<'a>(call: &'a ValidatedCall, models: &'a Models) -> Scene<'a> {
+    let (account, region, arguments) = (call.account(), call.region(), call.arguments());
+    Scene { tool: &call.spec().name, account, region, arguments, models }
+}
+
+async fn open_reader(call: &ValidatedCall, cloud: &dyn Cloud) -> Result<Arc<dyn CloudSession>, Refused> {
+    cloud.open(session_request(call, Purpose::Read)).await.map_err(|error| {
+        Refused::new(
+            Code::TargetUnreadable,
+            format!("no read credentials for account `{}`: {error}", call.account().name),
+            "an operator must check the account's `read_role` and the server's own credentials",
+        )
+    })
+}
+
+/// What a session for this call is opened with.
+pub fn session_request(call: &ValidatedCall, purpose: Purpose) -> SessionRequest {
+    SessionRequest {
+        account: call.account().clone(),
+        region: call.region().clone(),
+        purpose,
+        call: call.call().clone(),
+        human: call.caller().human.clone(),
+        agent: call.caller().agent.clone(),
+    }
+}
+
+fn names(targets: &Targets, call: &ValidatedCall) -> Result<Vec<String>, Refused> {
+    let tool = &call.spec().name;
+    let broken = |what: String| {
+        Refused::new(Code::Internal, format!("the targets of `{tool}` can't be named"), "tell an operator")
+            .with_operator_detail(what)
+    };
+    let found = targets.each.search(call.arguments()).map_err(|error| broken(error.to_string()))?;
+    let items = match found {
+        Value::Array(items) => items,
+        Value::Null => Vec::new(),
+        single => vec![single],
+    };
+    let mut names = Vec::new();
+    for item in items {
+        match item {
+            Value::String(name) if !name.is_empty() => {
+                if !names.contains(&name) {
+                    names.push(name);
+                }
+            }
+            other => return Err(broken(format!("`{}` yields {other}", targets.each.text()))),
+        }
+    }
+    if names.is_empty() {
+        let hint = "name at least one target in the arguments";
+        return Err(Refused::new(Code::InvalidArguments, format!("`{tool}` has nothing to act on"), hint));
+    }
+    let most = call.spec().limits.per_call.map_or(MOST_TARGETS, |most| most as usize);
+    if names.len() > most {
+        let message = format!("{} targets in one call, `{tool}` allows {most}", names.len());
+        return Err(Refused::new(Code::OverLimit, message, "split the call"));
+    }
+    Ok(names)
+}

@@ -1,0 +1,160 @@
+//! One thing a call acts on, and how its state is read.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::refused::{Code, Refused};
+use crate::aws::models::Models;
+use crate::aws::redact::{Direction, redact};
+use crate::config::Account;
+use crate::manifest::expression::Expression;
+use crate::manifest::spec::{TargetRead, Targets};
+use crate::names::{Region, Stage};
+use crate::ports::{CloudError, CloudSession};
+use crate::text::escape::quoted;
+
+/// One thing a call acts on. Sensitive values were redacted before anything was taken from AWS's answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Target {
+    /// The name the call uses.
+    pub id: String,
+    /// Its ARN.
+    pub arn: String,
+    /// Its state as read; null where the manifest reads none.
+    pub state: Value,
+    /// What must not change until the call.
+    pub fingerprint: Value,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
+    /// Its stage: the account's.
+    pub stage: Stage,
+    /// True where something protects it from deletion.
+    pub protected: bool,
+}
+
+/// Where a target is read, and for which tool.
+#[derive(Clone, Copy, Debug)]
+pub struct Scene<'a> {
+    /// The tool.
+    pub tool: &'a str,
+    /// The account.
+    pub account: &'a Account,
+    /// The region.
+    pub region: &'a Region,
+    /// The operation's arguments.
+    pub arguments: &'a Value,
+    /// The service models, which say what is sensitive.
+    pub models: &'a Models,
+}
+
+impl Scene<'_> {
+    /// Reads a target's state. One that doesn't exist is refused as [`Code::TargetNotFound`].
+    pub async fn read(self, targets: &Targets, reader: &dyn CloudSession, name: String) -> Result<Target, Refused> {
+        let manifest_fault = |error: &dyn std::fmt::Display| {
+            let message = format!("target {} of `{}` can't be read", quoted(&name, 80), self.tool);
+            Refused::new(Code::Internal, message, "tell an operator: the manifest is at fault")
+                .with_operator_detail(error.to_string())
+        };
+        let arn = targets.arn.render_text(&self.context(&name, None, None)).map_err(|e| manifest_fault(&e))?;
+        let state = match &targets.read {
+            None => Value::Null,
+            Some(read) => {
+                let with = read.with.render(&self.context(&name, Some(&arn), None)).map_err(|e| manifest_fault(&e))?;
+                let output = self.ask(read, reader, &with, &name).await?;
+                let output =
+                    redact(self.models, &read.operation, Direction::Output, &output).map_err(|e| manifest_fault(&e))?;
+                let state = read.state.search(&output).map_err(|e| manifest_fault(&e))?;
+                if state.is_null() {
+                    return Err(self.not_found(&name));
+                }
+                state
+            }
+        };
+        let search = |expression: &Option<Expression>| match expression {
+            None => Ok(None),
+            Some(expression) => expression.search(&state).map(Some).map_err(|e| manifest_fault(&e)),
+        };
+        let fingerprint = search(&targets.fingerprint)?.unwrap_or_else(|| state.clone());
+        let tags = tags(&search(&targets.tags)?.unwrap_or_default());
+        let protected = match search(&targets.protected)? {
+            None | Some(Value::Null | Value::Bool(false)) => false,
+            Some(_) => true,
+        };
+        Ok(Target { id: name, arn, state, fingerprint, tags, stage: self.account.stage, protected })
+    }
+
+    /// The context of a read target's templates (see `manifest/template`).
+    pub fn context_of(&self, target: &Target) -> Value {
+        self.context(&target.id, Some(&target.arn), Some((&target.state, &target.tags)))
+    }
+
+    fn context(&self, target: &str, arn: Option<&str>, known: Option<(&Value, &BTreeMap<String, String>)>) -> Value {
+        json!({
+            "target": target,
+            "arn": arn,
+            "state": known.map(|(state, _)| state),
+            "tags": known.map(|(_, tags)| tags),
+            "arguments": self.arguments,
+            "account": self.account.id,
+            "account_name": self.account.name,
+            "region": self.region,
+            "partition": self.region.partition(),
+        })
+    }
+
+    async fn ask(
+        &self,
+        read: &TargetRead,
+        reader: &dyn CloudSession,
+        with: &Value,
+        name: &str,
+    ) -> Result<Value, Refused> {
+        match reader.send(&read.operation, with).await {
+            Ok(reply) => Ok(reply.output),
+            Err(CloudError::Refused { code, .. }) if read.missing.contains(&code) => Err(self.not_found(name)),
+            Err(error) => Err(Refused::new(
+                Code::TargetUnreadable,
+                format!("the present state of {} can't be read with `{}`: {error}", quoted(name, 80), read.operation),
+                "without knowing its state nothing is changed; check the name, account and region, or try again later",
+            )),
+        }
+    }
+
+    fn not_found(&self, name: &str) -> Refused {
+        let (account, region) = (&self.account.name, self.region);
+        let message = format!("{} does not exist in account `{account}`, region `{region}`", quoted(name, 80));
+        Refused::new(Code::TargetNotFound, message, "look it up with a read tool first")
+    }
+}
+
+/// Tags come as `[{Key, Value}]` (most services), `[{TagKey, TagValue}]` (KMS) or as a map (Lambda, SQS).
+fn tags(found: &Value) -> BTreeMap<String, String> {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    match found {
+        Value::Object(map) => map.iter().filter_map(|(key, value)| Some((key.clone(), text(value)?))).collect(),
+        Value::Array(items) => items
+            .iter()
+            .filter_map(|item| {
+                let key = item.get("Key").or_else(|| item.get("TagKey")).or_else(|| item.get("key"))?;
+                let value = item.get("Value").or_else(|| item.get("TagValue")).or_else(|| item.get("value"))?;
+                Some((text(key)?, text(value)?))
+            })
+            .collect(),
+        _ => BTreeMap::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_of_all_shapes() {
+        let expected = BTreeMap::from([("env".to_owned(), "prod".to_owned())]);
+        assert_eq!(tags(&json!([{"Key": "env", "Value": "prod"}])), expected);
+        assert_eq!(tags(&json!([{"TagKey": "env", "TagValue": "prod"}])), expected);
+        assert_eq!(tags(&json!({"env": "prod"})), expected);
+        assert_eq!(tags(&Value::Null), BTreeMap::new());
+    }
+}

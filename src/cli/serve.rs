@@ -1,0 +1,82 @@
+//! `countersign serve`: MCP over standard input and output.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Failure, wiring};
+use crate::audit::event::{Event, What};
+use crate::execute::reconcile::reconcile;
+use crate::mcp::server::{Served, Server};
+use crate::mcp::stdio;
+use crate::names::SessionId;
+use crate::pipeline::Pipeline;
+use crate::ports::StoreError;
+
+/// How long running calls are waited for at the end.
+const MOST_GRACE: Duration = Duration::from_secs(30);
+
+/// Serves until the client closes its end or a signal comes.
+pub(super) async fn run(config: Option<&Path>) -> Result<(), Failure> {
+    let pipeline = wiring::pipeline(config).await?;
+    let world = pipeline.world();
+    started(&pipeline).await?;
+    for account in world.config.accounts.iter().filter(|a| a.read_role.is_none() || a.change_role.is_none()) {
+        tracing::warn!(
+            account = account.name,
+            "no role is configured for this account: calls use the server's own credentials, and AWS does not narrow \
+             what a call can do"
+        );
+    }
+    tokio::spawn(settle_unknown(pipeline.clone()));
+    let served = Served {
+        agent: world.config.caller.agent.clone(),
+        human: world.config.caller.human.clone(),
+        session: SessionId::new(ulid::Ulid::generate().to_string().to_lowercase()),
+    };
+    let timeout = world.config.limits.confirmation_timeout;
+    let (clock, store) = (Arc::clone(&world.clock), Arc::clone(&world.store));
+    let server = Server::new(Arc::new(pipeline.clone()), served, clock, store, timeout)?;
+    let grace = world.config.limits.call_timeout.min(MOST_GRACE);
+    stdio::serve(server, grace).await?;
+    Ok(())
+}
+
+/// Puts on record what this process works with.
+async fn started(pipeline: &Pipeline) -> Result<(), StoreError> {
+    let world = pipeline.world();
+    let what = What::Started {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        manifests: world.catalog.digest(),
+        policy: world.policy.digest(),
+        config: world.config.digest,
+    };
+    world.store.append(vec![Event { at: world.clock.now(), call: None, caller: None, what }]).await.map(|_| ())
+}
+
+/// Looks after calls that a process which died left behind.
+async fn settle_unknown(pipeline: Pipeline) {
+    let world = pipeline.world();
+    let clock = Arc::clone(&world.clock);
+    let orphan = move |filed: &crate::plan::filed::FiledPlan| Event {
+        at: clock.now(),
+        call: None,
+        caller: None,
+        what: What::Outcome {
+            plan: filed.content.id.clone(),
+            result: crate::audit::event::ResultWord::Unknown,
+            request_id: None,
+            detail: Some("the process that was applying it ended before AWS's answer was on record".to_owned()),
+        },
+    };
+    let unknown = match world.store.orphans(&orphan).await {
+        Ok(unknown) => unknown,
+        Err(error) => return tracing::error!(%error, "plans left behind can't be looked for"),
+    };
+    for filed in unknown {
+        match reconcile(&filed, &world.witness()).await {
+            Ok(state) => tracing::warn!(plan = %filed.content.id, %state, "a plan's outcome was unknown"),
+            Err(error) => tracing::error!(plan = %filed.content.id, %error, "a plan's outcome can't be settled"),
+        }
+    }
+}

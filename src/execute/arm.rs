@@ -1,0 +1,188 @@
+//! [`ApprovedPlan`] to [`ArmedCall`]: the plan claimed, the intent on record, the fingerprints read again.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::approval::redeem::ApprovedPlan;
+use crate::audit::event::{Event, ResultWord, What};
+use crate::call::refused::{Code, Refused};
+use crate::call::resolve::session_request;
+use crate::names::PlanId;
+use crate::plan::build::Sheet;
+use crate::plan::compare::differences;
+use crate::plan::filed::PlanState;
+use crate::plan::identity::Identity;
+use crate::ports::{Claim, Clock, Cloud, CloudSession, HourlyBudget, Purpose, Store, StoreError};
+use crate::text::escape::quoted;
+
+/// A call that only has to be sent. Its intent is on record and its plan can't be claimed again.
+#[derive(Debug)]
+pub struct ArmedCall {
+    approved: ApprovedPlan,
+    session: Arc<dyn CloudSession>,
+}
+
+/// Arms a call. A read's intent is its request's own record; a change claims its plan first.
+pub async fn arm(
+    approved: ApprovedPlan,
+    cloud: &dyn Cloud,
+    store: &dyn Store,
+    clock: &dyn Clock,
+) -> Result<ArmedCall, Refused> {
+    let Some(sheet) = approved.plan().sheet() else {
+        let session = approved.plan().call().call().reader(cloud).await?;
+        return Ok(ArmedCall { approved, session });
+    };
+    let validated = approved.plan().call().call().call();
+    let session = cloud.open(session_request(validated, Purpose::Change)).await.map_err(|error| {
+        Refused::new(
+            Code::AwsRefused,
+            format!("no credentials for the change in account `{}`: {error}", validated.account().name),
+            "nothing was changed; an operator must check the account's `change_role`",
+        )
+    })?;
+    claim(&approved, sheet, &*session, store, clock).await?;
+    // Only now, with the targets held: no other plan can come in between.
+    if let Err(drift) = unchanged(&approved, sheet).await {
+        give_up(&approved, sheet, &drift, store, clock).await?;
+        return Err(drift);
+    }
+    Ok(ArmedCall { approved, session })
+}
+
+impl ArmedCall {
+    /// The approved plan.
+    pub fn approved(&self) -> &ApprovedPlan {
+        &self.approved
+    }
+
+    /// The approved plan, when the call has been sent.
+    pub(super) fn into_approved(self) -> ApprovedPlan {
+        self.approved
+    }
+
+    /// The session with this call's credentials.
+    pub fn session(&self) -> &dyn CloudSession {
+        &*self.session
+    }
+}
+
+async fn claim(
+    approved: &ApprovedPlan,
+    sheet: &Sheet,
+    session: &dyn CloudSession,
+    store: &dyn Store,
+    clock: &dyn Clock,
+) -> Result<(), Refused> {
+    let content = &sheet.content;
+    let digest = match &sheet.identity {
+        Identity::Filed(filed) => filed.digest,
+        Identity::Fresh { .. } => sheet.digest,
+    };
+    let targets: Vec<String> = content.targets.iter().map(|target| target.arn.clone()).collect();
+    let spec = approved.plan().call().call().call().spec();
+    let per_hour = spec.limits.per_hour.map(|most| HourlyBudget {
+        tool: content.tool.clone(),
+        agent: content.agent.clone(),
+        most,
+        asks: u32::try_from(targets.len().max(1)).unwrap_or(u32::MAX),
+    });
+    let now = clock.now();
+    let intent = event(
+        approved,
+        clock,
+        What::Intent {
+            plan: content.id.clone(),
+            digest,
+            operation: content.operation.clone(),
+            targets: targets.clone(),
+            role: session.credentials().role,
+        },
+    );
+    let claim = Claim { plan: content.id.clone(), digest, grants: approved.grants().to_vec(), targets, now, per_hour };
+    store.claim(claim, intent).await.map_err(|error| claim_refused(error, &content.id))
+}
+
+fn claim_refused(error: StoreError, plan: &PlanId) -> Refused {
+    let message = error.to_string();
+    match error {
+        StoreError::NotOpen { .. } => {
+            Refused::new(Code::PlanNotUsable, message, "a plan is good for one call; make a new preview")
+        }
+        StoreError::NotGranted(_) => Refused::new(Code::PlanNotUsable, message, "make a new preview"),
+        StoreError::TargetBusy { .. } => Refused::new(
+            Code::TargetBusy,
+            message,
+            "wait until `plan_status` of that plan is final, then preview again",
+        ),
+        StoreError::OverBudget { .. } => Refused::new(Code::OverLimit, message, "wait, or ask an operator"),
+        StoreError::Failed(detail) => Refused::new(
+            Code::Internal,
+            format!("the intent of plan `{plan}` can't be recorded, so nothing was sent"),
+            "tell an operator; then try again",
+        )
+        .with_operator_detail(detail),
+    }
+}
+
+async fn unchanged(approved: &ApprovedPlan, sheet: &Sheet) -> Result<(), Refused> {
+    let resolved = approved.plan().call().call();
+    let now = resolved.fingerprints().await?;
+    for (target, now) in resolved.targets().iter().zip(now) {
+        let found = match &now {
+            None => vec!["it is gone".to_owned()],
+            Some(now) => differences(&target.fingerprint, now)
+                .into_iter()
+                .map(|d| format!("{}: {} → {}", d.path, d.before, d.now))
+                .collect(),
+        };
+        if !found.is_empty() {
+            return Err(Refused::new(
+                Code::Drift,
+                format!(
+                    "plan `{}`: {} changed just before the call: {}",
+                    sheet.content.id,
+                    quoted(&target.id, 80),
+                    found.join("; ")
+                ),
+                "nothing was sent; make a new preview, and let the person judge it",
+            ));
+        }
+    }
+    Ok(())
+}
+
+async fn give_up(
+    approved: &ApprovedPlan,
+    sheet: &Sheet,
+    why: &Refused,
+    store: &dyn Store,
+    clock: &dyn Clock,
+) -> Result<(), Refused> {
+    let outcome = event(
+        approved,
+        clock,
+        What::Outcome {
+            plan: sheet.content.id.clone(),
+            result: ResultWord::Failed,
+            request_id: None,
+            detail: Some(format!("nothing was sent: {why}")),
+        },
+    );
+    store.settle(&sheet.content.id, PlanState::Failed, outcome).await.map_err(|error| {
+        Refused::new(Code::Internal, format!("{why}; and that can't be recorded"), "nothing was sent; tell an operator")
+            .with_operator_detail(error.to_string())
+    })
+}
+
+/// An event of this call.
+pub(crate) fn event(approved: &ApprovedPlan, clock: &dyn Clock, what: What) -> Event {
+    let call = approved.plan().call().call().call();
+    Event { at: clock.now(), call: Some(call.call().clone()), caller: Some(call.caller().clone()), what }
+}
+
+/// The arguments that will be sent.
+pub(crate) fn arguments(approved: &ApprovedPlan) -> &Value {
+    approved.plan().arguments()
+}

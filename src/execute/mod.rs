@@ -1,0 +1,6 @@
+//! The call itself: intent on record, then sent, then its outcome on record.
+
+pub mod arm;
+pub mod reconcile;
+pub mod result;
+pub mod run;

@@ -1,0 +1,125 @@
+//! A call was sent, and nobody knows whether AWS acted: read the targets, and say what can be said.
+//!
+//! Nothing is ever sent again. Targets that are gone or changed mean that AWS acted; targets that are all as before
+//! mean that it did not, once the plan's own time is over; everything else stays unknown, and visible.
+
+use serde_json::Value;
+
+use crate::audit::event::{Event, ResultWord, What};
+use crate::aws::models::Models;
+use crate::call::refused::Code;
+use crate::call::target::Scene;
+use crate::config::Account;
+use crate::manifest::catalog::{Catalog, Entry};
+use crate::manifest::spec::Targets;
+use crate::names::CallId;
+use crate::plan::compare::differences;
+use crate::plan::filed::{FiledPlan, PlanState};
+use crate::ports::{Clock, Cloud, Purpose, SessionRequest, Store, StoreError};
+
+/// Where to look.
+#[derive(Clone, Copy, Debug)]
+pub struct Witness<'a> {
+    /// AWS.
+    pub cloud: &'a dyn Cloud,
+    /// The store.
+    pub store: &'a dyn Store,
+    /// The clock.
+    pub clock: &'a dyn Clock,
+    /// The manifests.
+    pub catalog: &'a Catalog,
+    /// The service models.
+    pub models: &'a Models,
+    /// The configured accounts.
+    pub accounts: &'a [Account],
+}
+
+/// What reading the targets showed.
+struct Finding {
+    result: ResultWord,
+    detail: String,
+}
+
+/// Tries to settle one plan in state `unknown`; returns its state afterwards.
+pub async fn reconcile(filed: &FiledPlan, with: &Witness<'_>) -> Result<PlanState, StoreError> {
+    if filed.state != PlanState::Unknown {
+        return Ok(filed.state);
+    }
+    let finding = look(filed, with).await;
+    let state = match finding.result {
+        ResultWord::Applied => PlanState::Applied,
+        ResultWord::Failed => PlanState::Failed,
+        ResultWord::Unknown => return Ok(PlanState::Unknown),
+    };
+    let what = What::Reconciled { plan: filed.content.id.clone(), result: finding.result, detail: finding.detail };
+    with.store.settle(&filed.content.id, state, event(with.clock, what)).await?;
+    Ok(state)
+}
+
+async fn look(filed: &FiledPlan, with: &Witness<'_>) -> Finding {
+    let unknown = |detail: &str| Finding { result: ResultWord::Unknown, detail: detail.to_owned() };
+    let content = &filed.content;
+    let Some(account) = with.accounts.iter().find(|account| account.id == content.account.id) else {
+        return unknown("its account is not configured any more");
+    };
+    let spec = match with.catalog.entry(&content.tool) {
+        Some(Entry::Tool(spec)) if spec.digest == content.manifest => spec,
+        _ => return unknown("its tool's manifest is not the one it was made with"),
+    };
+    let Some(targets) = &spec.targets else {
+        return unknown("it has no targets that could be read");
+    };
+    let request = SessionRequest {
+        account: account.clone(),
+        region: content.region.clone(),
+        purpose: Purpose::Read,
+        call: CallId::fresh(),
+        human: content.human.clone(),
+        agent: content.agent.clone(),
+    };
+    let Ok(reader) = with.cloud.open(request).await else {
+        return unknown("its account can't be read");
+    };
+    let (region, arguments) = (&content.region, &content.arguments);
+    let scene = Scene { tool: &content.tool, account, region, arguments, models: with.models };
+    judge(filed, targets, &scene, &*reader, with.clock).await
+}
+
+async fn judge(
+    filed: &FiledPlan,
+    targets: &Targets,
+    scene: &Scene<'_>,
+    reader: &dyn crate::ports::CloudSession,
+    clock: &dyn Clock,
+) -> Finding {
+    let (mut acted, mut same) = (Vec::new(), 0);
+    for before in &filed.content.targets {
+        match scene.read(targets, reader, before.id.clone()).await {
+            Err(gone) if gone.code == Code::TargetNotFound => acted.push(format!("{} is gone", before.arn)),
+            Err(unreadable) => {
+                return Finding { result: ResultWord::Unknown, detail: format!("{}: {unreadable}", before.arn) };
+            }
+            Ok(now) => match first_change(&before.fingerprint, &now.fingerprint) {
+                Some(change) => acted.push(format!("{}: {change}", before.arn)),
+                None => same += 1,
+            },
+        }
+    }
+    match (acted.is_empty(), same) {
+        (false, 0) => Finding { result: ResultWord::Applied, detail: acted.join("; ") },
+        (true, _) if clock.now() >= filed.content.expires_at => Finding {
+            result: ResultWord::Failed,
+            detail: "all targets are as they were before the call, and the plan's time is over".to_owned(),
+        },
+        _ => Finding { result: ResultWord::Unknown, detail: "the targets don't tell yet".to_owned() },
+    }
+}
+
+fn first_change(before: &Value, now: &Value) -> Option<String> {
+    let found = differences(before, now);
+    found.first().map(|d| format!("{} was {} and is {}", d.path, d.before, d.now))
+}
+
+fn event(clock: &dyn Clock, what: What) -> Event {
+    Event { at: clock.now(), call: None, caller: None, what }
+}

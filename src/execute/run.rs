@@ -1,0 +1,64 @@
+//! [`ArmedCall`] to [`Outcome`]: the call is sent once, and AWS's answer is put into one of four words.
+
+use super::arm::{ArmedCall, arguments};
+use crate::approval::redeem::ApprovedPlan;
+use crate::ports::{CloudError, CloudReply};
+
+/// How the call ended. Not on record yet.
+#[derive(Debug)]
+pub struct Outcome {
+    approved: ApprovedPlan,
+    ending: Ending,
+}
+
+/// The four endings.
+#[derive(Debug)]
+pub enum Ending {
+    /// AWS accepted the call.
+    Succeeded(CloudReply),
+    /// AWS refused it.
+    Refused {
+        /// AWS's error code.
+        code: String,
+        /// AWS's message.
+        message: String,
+        /// AWS's request id.
+        request_id: Option<String>,
+    },
+    /// Nothing was sent.
+    NotSent {
+        /// Why.
+        reason: String,
+    },
+    /// It was sent, and no conclusive answer came.
+    Unknown {
+        /// Why.
+        reason: String,
+        /// AWS's request id, where an answer came.
+        request_id: Option<String>,
+    },
+}
+
+/// Sends the call.
+pub async fn run(armed: ArmedCall) -> Outcome {
+    let operation = armed.approved().plan().call().call().call().spec().operation.clone();
+    let ending = match armed.session().send(&operation, arguments(armed.approved())).await {
+        Ok(reply) => Ending::Succeeded(reply),
+        Err(CloudError::Refused { code, message, request_id, .. }) => Ending::Refused { code, message, request_id },
+        Err(CloudError::NotSent { reason }) => Ending::NotSent { reason },
+        Err(CloudError::Unknown { reason, request_id }) => Ending::Unknown { reason, request_id },
+    };
+    Outcome { approved: armed.into_approved(), ending }
+}
+
+impl Outcome {
+    /// The plan that was carried out.
+    pub fn approved(&self) -> &ApprovedPlan {
+        &self.approved
+    }
+
+    /// How it ended.
+    pub fn ending(&self) -> &Ending {
+        &self.ending
+    }
+}

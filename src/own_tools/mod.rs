@@ -1,0 +1,104 @@
+//! The few tools of the server's own. They change nothing at AWS.
+
+mod list_plans;
+mod plan_status;
+mod whoami;
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+
+use crate::call::listing::ToolListing;
+use crate::call::refused::{Code, Refused};
+use crate::call::request::ToolRequest;
+use crate::names::Effect;
+use crate::pipeline::World;
+
+/// A tool of the server's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnTool {
+    /// Lists the agent's plans.
+    ListPlans,
+    /// What has become of a plan.
+    PlanStatus,
+    /// Who am I, and what may I do?
+    Whoami,
+}
+
+/// The tool's name, title, description and arguments.
+struct Sheet {
+    name: &'static str,
+    title: &'static str,
+    description: &'static str,
+    arguments: Value,
+    required: &'static [&'static str],
+}
+
+impl OwnTool {
+    /// All of them, in the order they are listed.
+    pub const ALL: [Self; 3] = [Self::ListPlans, Self::PlanStatus, Self::Whoami];
+
+    /// The tool of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|tool| tool.name() == name)
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        self.sheet().name
+    }
+
+    /// How it is made known.
+    pub fn listing(self) -> ToolListing {
+        let sheet = self.sheet();
+        let object = |value: Value| match value {
+            Value::Object(members) => members,
+            _ => Map::new(),
+        };
+        ToolListing {
+            name: sheet.name.to_owned(),
+            title: sheet.title.to_owned(),
+            description: sheet.description.to_owned(),
+            input_schema: object(json!({
+                "type": "object",
+                "properties": sheet.arguments,
+                "required": sheet.required,
+                "additionalProperties": false,
+            })),
+            output_schema: object(json!({ "type": "object" })),
+            effect: Effect::Read,
+            idempotent: true,
+        }
+    }
+
+    /// Answers a request: structured and as text.
+    pub async fn serve(self, request: &ToolRequest, world: &World) -> Result<(Value, String), Refused> {
+        match self {
+            Self::ListPlans => list_plans::serve(request, world).await,
+            Self::PlanStatus => plan_status::serve(request, world).await,
+            Self::Whoami => whoami::serve(request, world),
+        }
+    }
+
+    fn sheet(self) -> Sheet {
+        match self {
+            Self::ListPlans => list_plans::sheet(),
+            Self::PlanStatus => plan_status::sheet(),
+            Self::Whoami => whoami::sheet(),
+        }
+    }
+}
+
+/// Reads a tool's arguments; unknown ones are refused.
+fn arguments<A: DeserializeOwned>(request: &ToolRequest) -> Result<A, Refused> {
+    serde_json::from_value(Value::Object(request.arguments.clone())).map_err(|error| {
+        Refused::new(
+            Code::InvalidArguments,
+            format!("the arguments of `{}` don't fit: {error}", request.tool),
+            "`tools/list` has its input schema",
+        )
+    })
+}
+
+fn store_failed(error: &dyn std::fmt::Display) -> Refused {
+    Refused::new(Code::Internal, "the store can't be read", "tell an operator").with_operator_detail(error.to_string())
+}

@@ -1,0 +1,199 @@
+//! All stages in order. This is the only place that puts them together.
+
+use std::sync::{Arc, OnceLock};
+
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::approval::ask::Asker;
+use crate::approval::redeem::{ApprovedPlan, Redemption, redeem};
+use crate::audit::record::{Origin, Recorded, Recorder};
+use crate::audit::redact::redact_arguments;
+use crate::aws::iam::IamFacts;
+use crate::aws::models::Models;
+use crate::call::listing::ToolListing;
+use crate::call::refused::{Code, Refused};
+use crate::call::request::ToolRequest;
+use crate::call::resolve::resolve;
+use crate::call::validate::{Intention, validate};
+use crate::config::Config;
+use crate::execute::arm::arm;
+use crate::execute::reconcile::Witness;
+use crate::execute::run::run;
+use crate::manifest::catalog::Catalog;
+use crate::names::PlanId;
+use crate::own_tools::OwnTool;
+use crate::plan::build::{Workbench, build};
+use crate::plan::canary::Canary;
+use crate::plan::identity::identify;
+use crate::policy::decide::decide;
+use crate::policy::rule::Policy;
+use crate::ports::{Clock, Cloud, Store, StoreError};
+
+/// The chain of stages with all it needs. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Pipeline {
+    /// What every stage takes its part of.
+    world: Arc<World>,
+    /// How the tools are made known; put together when they are first asked for.
+    listings: Arc<OnceLock<Vec<ToolListing>>>,
+}
+
+/// Everything the stages need.
+#[derive(Debug)]
+pub struct World {
+    /// The configuration.
+    pub config: Config,
+    /// The tools.
+    pub catalog: Catalog,
+    /// AWS's service models.
+    pub models: Models,
+    /// IAM facts.
+    pub iam: IamFacts,
+    /// The policy in force.
+    pub policy: Box<dyn Policy>,
+    /// AWS.
+    pub cloud: Arc<dyn Cloud>,
+    /// Plans and the record.
+    pub store: Arc<dyn Store>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Which endpoints can be trusted with a dry run.
+    pub canary: Canary,
+}
+
+impl Pipeline {
+    /// Puts the chain together.
+    pub fn new(world: World) -> Self {
+        Self { world: Arc::new(world), listings: Arc::default() }
+    }
+
+    /// What the stages work with.
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// The tools there are.
+    pub fn listings(&self) -> &[ToolListing] {
+        self.listings.get_or_init(|| OwnTool::ALL.into_iter().map(OwnTool::listing).collect())
+    }
+
+    /// Carries a request as far as it gets. Whatever comes out is on record; where the record itself fails there is no
+    /// answer but that.
+    pub async fn handle(
+        &self,
+        request: ToolRequest,
+        asker: &dyn Asker,
+        cancel: CancellationToken,
+    ) -> Result<Recorded, StoreError> {
+        let world = &*self.world;
+        let origin = Origin { call: request.call.clone(), caller: request.caller.clone() };
+        let plan = request.arguments.get("plan_id").and_then(|id| id.as_str()).map(PlanId::from_outside);
+        let arguments = redact_arguments(&Value::Object(request.arguments.clone()));
+        world.recorder().requested(&origin, &request.tool, arguments).await?;
+        let answer = match OwnTool::named(&request.tool) {
+            Some(own) => match own.serve(&request, world).await {
+                Ok((structured, text)) => return world.recorder().served(&origin, own.name(), structured, text).await,
+                Err(refused) => Err(refused),
+            },
+            None => self.advance(request, origin.clone(), asker, cancel).await,
+        };
+        match answer {
+            Ok(recorded) => Ok(recorded),
+            Err(refused) => world.recorder().refused(&origin, refused, plan).await,
+        }
+    }
+
+    /// One stage after the other; each takes what the one before made.
+    async fn advance(
+        &self,
+        request: ToolRequest,
+        origin: Origin,
+        asker: &dyn Asker,
+        cancel: CancellationToken,
+    ) -> Result<Recorded, Refused> {
+        let World { config, catalog, models, policy, cloud, store, clock, canary, .. } = &*self.world;
+        let workbench = Workbench { cloud: &**cloud, policy: &**policy, models, canary };
+        let approved = tokio::select! {
+            biased;
+            () = cancel.cancelled() => return Err(cancelled()),
+            approved = async {
+                let call = validate(request, catalog, models, &config.accounts)?;
+                let identity = identify(&call, asker.resumes(), &**store, &**clock, config.limits.plan_ttl).await?;
+                let preview = *call.intention() == Intention::Preview;
+                let resolved = resolve(call, &**cloud, models).await?;
+                let permitted = decide(resolved, &**policy)?;
+                let plan = build(permitted, identity, &workbench).await?;
+                if preview {
+                    return self.world.recorder().previewed(plan).await.map(Step::Done);
+                }
+                Ok(match redeem(plan, &**store, asker, &**clock).await? {
+                    Redemption::Approved(approved) => Step::Go(approved),
+                    Redemption::Suspended(prompt) => Step::Done(self.world.recorder().suspended(prompt)),
+                })
+            } => approved?,
+        };
+        match approved {
+            Step::Done(recorded) => Ok(recorded),
+            Step::Go(approved) => self.carry_out(approved, origin).await,
+        }
+    }
+
+    /// From here nothing stops half-way: the task goes on even where nobody waits for it any more.
+    async fn carry_out(&self, approved: ApprovedPlan, origin: Origin) -> Result<Recorded, Refused> {
+        let world = Arc::clone(&self.world);
+        let task = tokio::spawn(async move {
+            let armed = arm(approved, &*world.cloud, &*world.store, &*world.clock).await?;
+            let outcome = run(armed).await;
+            let most_bytes = world.config.limits.result_bytes;
+            world.recorder().ended(&origin, outcome, &world.models, most_bytes).await.map_err(|error| {
+                Refused::new(
+                    Code::OutcomeUnknown,
+                    "the call was sent, and its outcome can't be recorded",
+                    "do NOT repeat it; tell an operator, and ask `plan_status`",
+                )
+                .with_operator_detail(error.to_string())
+            })
+        });
+        task.await.unwrap_or_else(|error| {
+            Err(Refused::new(Code::OutcomeUnknown, "the call broke off", "do NOT repeat it; ask `plan_status`")
+                .with_operator_detail(error.to_string()))
+        })
+    }
+}
+
+/// How far the first part of the chain got.
+enum Step {
+    Done(Recorded),
+    Go(ApprovedPlan),
+}
+
+impl World {
+    /// Writes the record.
+    pub fn recorder(&self) -> Recorder<'_> {
+        Recorder { store: &*self.store, clock: &*self.clock }
+    }
+
+    /// Reads targets to settle unknown outcomes.
+    pub fn witness(&self) -> Witness<'_> {
+        Witness {
+            cloud: &*self.cloud,
+            store: &*self.store,
+            clock: &*self.clock,
+            catalog: &self.catalog,
+            models: &self.models,
+            accounts: &self.config.accounts,
+        }
+    }
+}
+
+fn cancelled() -> Refused {
+    Refused::new(
+        Code::NotConfirmed,
+        "the request was cancelled",
+        "nothing was changed; call again if it is still wanted",
+    )
+}
+
+#[cfg(test)]
+mod tests;

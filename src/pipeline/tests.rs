@@ -1,0 +1,599 @@
+//! The whole chain on a scripted cloud and a real store: what gets through, what doesn't, and what is on record.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::approval::ask::{Answer, Prompt};
+use crate::audit::record::Answered;
+use crate::call::request::{Caller, ClientInfo};
+use crate::config::{Account, Environment, ManifestsConfig};
+use crate::names::{Agent, CallId, Human, Region, SessionId, Stage};
+use crate::plan::filed::PlanState;
+use crate::policy::rule::FixedRule;
+use crate::ports::{CloudError, PlanFilter, Purpose};
+use crate::store::SqliteStore;
+use crate::testing::{FailingStore, FakeCloud, FixedClock};
+
+const INSTANCE: &str = "i-0123456789abcdef0";
+
+/// A person with an answer ready.
+struct Person {
+    answer: Answer,
+    asked: Mutex<Vec<Prompt>>,
+    /// What happens while the person reads.
+    meanwhile: Box<dyn Fn() + Send + Sync>,
+}
+
+impl Person {
+    fn answers(answer: Answer) -> Self {
+        Self { answer, asked: Mutex::default(), meanwhile: Box::new(|| {}) }
+    }
+
+    fn types(text: &str) -> Self {
+        Self::answers(Answer::Typed { text: text.to_owned(), after: Duration::from_secs(20) })
+    }
+
+    fn never_asked() -> Self {
+        Self::answers(Answer::Declined)
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.lock().unwrap().len()
+    }
+}
+
+#[async_trait]
+impl Asker for Person {
+    async fn ask(&self, prompt: &Prompt) -> Answer {
+        self.asked.lock().unwrap().push(prompt.clone());
+        (self.meanwhile)();
+        self.answer.clone()
+    }
+
+    async fn progress(&self, _: &str) {}
+}
+
+/// A pipeline with everything it needs, in a folder that goes away.
+struct Desk {
+    pipeline: Pipeline,
+    cloud: FakeCloud,
+    clock: FixedClock,
+    _folder: tempfile::TempDir,
+}
+
+fn instance(state: &str) -> Value {
+    json!({ "Reservations": [{ "Instances": [{
+        "InstanceId": INSTANCE,
+        "InstanceType": "m7g.large",
+        "ImageId": "ami-0aaaaaaaaaaaaaaaa",
+        "RootDeviceType": "ebs",
+        "LaunchTime": "2026-01-01T00:00:00Z",
+        "State": { "Name": state },
+        "Tags": [{ "Key": "Name", "Value": "orders-web-1" }],
+    }] }] })
+}
+
+fn cloud() -> FakeCloud {
+    FakeCloud::new()
+        .answers("ec2:DescribeInstances", instance("stopped"))
+        .answers("ec2:DescribeVolumes", json!({ "Volumes": [{ "VolumeId": "vol-0aaa" }] }))
+        .answers("autoscaling:DescribeAutoScalingInstances", json!({ "AutoScalingInstances": [] }))
+        .answers("ec2:StartInstances", json!({ "StartingInstances": [{ "InstanceId": INSTANCE }] }))
+        .answers("ec2:TerminateInstances", json!({ "TerminatingInstances": [{ "InstanceId": INSTANCE }] }))
+}
+
+fn account(name: &str, id: &str, stage: Stage) -> Account {
+    let role = |what: &str| Some(format!("arn:aws:iam::{id}:role/countersign-{what}"));
+    Account {
+        name: name.to_owned(),
+        id: id.to_owned(),
+        stage,
+        regions: vec![Region::new("eu-central-1")],
+        read_role: role("read"),
+        change_role: role("change"),
+        external_id: None,
+    }
+}
+
+async fn desk_with(cloud: FakeCloud, store: Option<Arc<dyn Store>>) -> Desk {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "[caller]\nhuman = \"ann\"\nagent = \"agent\"\n\
+                [accounts.shop-dev]\nid = \"210987654321\"\nstage = \"dev\"\nregions = [\"eu-central-1\"]\n";
+    let path = folder.path().join("countersign.toml");
+    std::fs::write(&path, text).unwrap();
+    let mut config = crate::config::load(&path, &Models::embedded().unwrap(), &Environment::of_process()).unwrap();
+    config.accounts =
+        vec![account("shop-dev", "210987654321", Stage::Dev), account("shop-prod", "123456789012", Stage::Prod)];
+    let store = match store {
+        Some(store) => store,
+        None => Arc::new(SqliteStore::open(&folder.path().join("countersign.db")).await.unwrap()),
+    };
+    let (models, iam) = (Models::embedded().unwrap(), IamFacts::embedded().unwrap());
+    let catalog = Catalog::load(&ManifestsConfig::default(), &models, &iam).unwrap();
+    let clock = FixedClock::default();
+    let pipeline = Pipeline::new(World {
+        config,
+        catalog,
+        models,
+        iam,
+        policy: Box::new(FixedRule),
+        cloud: Arc::new(cloud.clone()),
+        store,
+        clock: Arc::new(clock.clone()),
+        canary: Canary::default(),
+    });
+    Desk { pipeline, cloud, clock, _folder: folder }
+}
+
+async fn desk() -> Desk {
+    desk_with(cloud(), None).await
+}
+
+impl Desk {
+    async fn call_as(
+        &self,
+        human: &str,
+        tool: &str,
+        arguments: Value,
+        person: &Person,
+    ) -> Result<Answered, StoreError> {
+        let Value::Object(arguments) = arguments else { panic!("arguments are an object") };
+        let request = ToolRequest {
+            call: CallId::fresh(),
+            tool: tool.to_owned(),
+            arguments,
+            caller: Caller {
+                agent: Agent::new("agent"),
+                human: Human::new(human),
+                session: SessionId::new("s"),
+                client: ClientInfo::default(),
+            },
+        };
+        let recorded = self.pipeline.handle(request, person, CancellationToken::new()).await?;
+        Ok(recorded.answer().clone())
+    }
+
+    async fn call(&self, tool: &str, arguments: Value, person: &Person) -> Answered {
+        self.call_as("ann", tool, arguments, person).await.unwrap()
+    }
+
+    async fn preview(&self, tool: &str, arguments: Value) -> Value {
+        match self.call(tool, arguments, &Person::never_asked()).await {
+            Answered::Result { structured, .. } => structured,
+            other => panic!("no preview: {other:?}"),
+        }
+    }
+
+    /// The kinds of events on record, without the server's own.
+    async fn events(&self) -> Vec<String> {
+        let records = self.pipeline.world().store.records(1, 1000).await.unwrap();
+        let event =
+            |text: &str| serde_json::from_str::<Value>(text).unwrap()["what"]["event"].as_str().unwrap().to_owned();
+        records.iter().map(|record| event(&record.event)).collect()
+    }
+
+    fn nothing_changed(&self) {
+        assert_eq!(self.cloud.changes(), [], "nothing may have been sent under credentials for changes");
+    }
+}
+
+fn code(answer: Answered) -> Code {
+    match answer {
+        Answered::Refused(refused) => refused.code,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+fn succeeded(answer: Answered) -> Value {
+    match answer {
+        Answered::Result { structured, .. } => structured,
+        other => panic!("not a result: {other:?}"),
+    }
+}
+
+fn start() -> Value {
+    json!({ "InstanceIds": [INSTANCE], "account": "shop-dev", "reason": "tests need it" })
+}
+
+fn terminate(account: &str) -> Value {
+    json!({ "InstanceIds": [INSTANCE], "account": account, "reason": "it is not needed any more" })
+}
+
+fn apply(mut arguments: Value, plan: &Value) -> Value {
+    arguments["dry_run"] = json!(false);
+    arguments["plan_id"] = plan["plan_id"].clone();
+    arguments
+}
+
+#[tokio::test]
+async fn a_read_is_answered_and_recorded() {
+    let desk = desk().await;
+    let answer = desk.call("ec2_describe_instances", json!({ "account": "shop-dev" }), &Person::never_asked()).await;
+    assert_eq!(succeeded(answer)["result"]["Instances"][0]["InstanceId"], INSTANCE);
+    assert_eq!(desk.events().await, ["requested", "answered"]);
+    desk.nothing_changed();
+}
+
+#[tokio::test]
+async fn a_preview_changes_nothing_and_asks_nobody() {
+    let desk = desk().await;
+    let person = Person::never_asked();
+    let plan = succeeded(desk.call("ec2_terminate_instances", terminate("shop-prod"), &person).await);
+    assert_eq!(plan["status"], "preview");
+    assert_eq!(plan["dependents"][0]["count"], 1);
+    assert_eq!(person.asked(), 0);
+    assert_eq!(desk.events().await, ["requested", "previewed"]);
+    desk.nothing_changed();
+}
+
+#[tokio::test]
+async fn a_destructive_call_goes_through_once_after_the_right_text() {
+    let desk = desk().await;
+    let plan = desk.preview("ec2_terminate_instances", terminate("shop-dev")).await;
+    let person = Person::types(INSTANCE);
+    let applied = succeeded(desk.call("ec2_terminate_instances", apply(terminate("shop-dev"), &plan), &person).await);
+    assert_eq!(applied["status"], "applied");
+    let changes = desk.cloud.changes();
+    assert_eq!(changes.len(), 1);
+    assert_eq!(changes[0].arguments, json!({ "InstanceIds": [INSTANCE] }));
+    assert_eq!(changes[0].account, "210987654321");
+    assert_eq!(desk.events().await, ["requested", "previewed", "requested", "asked", "confirmed", "intent", "outcome"]);
+    let again = desk.call("ec2_terminate_instances", apply(terminate("shop-dev"), &plan), &person).await;
+    assert_eq!(code(again), Code::PlanNotUsable);
+    assert_eq!(desk.cloud.changes().len(), 1);
+    assert_eq!(person.asked(), 1);
+}
+
+#[tokio::test]
+async fn a_plain_write_needs_no_preview_but_a_confirmation() {
+    let desk = desk().await;
+    let mut arguments = start();
+    arguments["dry_run"] = json!(false);
+    let person = Person::types(INSTANCE);
+    assert_eq!(succeeded(desk.call("ec2_start_instances", arguments, &person).await)["status"], "applied");
+    assert_eq!(person.asked(), 1);
+    assert_eq!(desk.events().await, ["requested", "previewed", "asked", "confirmed", "intent", "outcome"]);
+}
+
+#[tokio::test]
+async fn no_other_answer_counts() {
+    let answers = [
+        (Answer::Typed { text: String::new(), after: Duration::from_secs(9) }, Code::NotConfirmed),
+        (Answer::Typed { text: format!(" {INSTANCE}"), after: Duration::from_secs(9) }, Code::NotConfirmed),
+        (Answer::Typed { text: INSTANCE.to_uppercase(), after: Duration::from_secs(9) }, Code::NotConfirmed),
+        (Answer::Typed { text: "yes".to_owned(), after: Duration::from_secs(9) }, Code::NotConfirmed),
+        (Answer::Declined, Code::NotConfirmed),
+        (Answer::Cancelled, Code::NotConfirmed),
+        (Answer::TimedOut { after: Duration::from_secs(240) }, Code::NotConfirmed),
+        (Answer::Void { why: "no text".to_owned() }, Code::NotConfirmed),
+        (Answer::Unavailable { why: "no elicitation".to_owned() }, Code::ElicitationUnavailable),
+    ];
+    for (answer, expected) in answers {
+        let desk = desk().await;
+        let plan = desk.preview("ec2_terminate_instances", terminate("shop-dev")).await;
+        let person = Person::answers(answer.clone());
+        let refused = desk.call("ec2_terminate_instances", apply(terminate("shop-dev"), &plan), &person).await;
+        assert_eq!(code(refused), expected, "{answer:?}");
+        assert_eq!(desk.events().await, ["requested", "previewed", "requested", "asked", "refused"], "{answer:?}");
+        desk.nothing_changed();
+    }
+}
+
+#[tokio::test]
+async fn a_destructive_call_without_a_preview_is_refused() {
+    let desk = desk().await;
+    let mut arguments = terminate("shop-dev");
+    arguments["dry_run"] = json!(false);
+    let person = Person::types(INSTANCE);
+    assert_eq!(code(desk.call("ec2_terminate_instances", arguments, &person).await), Code::NeedsPreview);
+    assert_eq!(person.asked(), 0);
+    desk.nothing_changed();
+}
+
+#[tokio::test]
+async fn in_production_the_caller_s_own_person_is_not_enough() {
+    let desk = desk().await;
+    let plan = desk.preview("ec2_terminate_instances", terminate("shop-prod")).await;
+    let person = Person::types(INSTANCE);
+    let refused = desk.call("ec2_terminate_instances", apply(terminate("shop-prod"), &plan), &person).await;
+    assert_eq!(code(refused), Code::NeedsSecondPerson);
+    assert_eq!(person.asked(), 0);
+    desk.nothing_changed();
+}
+
+#[tokio::test]
+async fn a_plan_is_good_for_the_very_call_that_was_previewed() {
+    let desk = desk().await;
+    let plan = desk.preview("ec2_terminate_instances", terminate("shop-dev")).await;
+    let person = Person::types(INSTANCE);
+    let mut other_reason = apply(terminate("shop-dev"), &plan);
+    other_reason["reason"] = json!("something else");
+    assert_eq!(code(desk.call("ec2_terminate_instances", other_reason, &person).await), Code::PlanMismatch);
+    let other_account = apply(terminate("shop-prod"), &plan);
+    assert_eq!(code(desk.call("ec2_terminate_instances", other_account, &person).await), Code::PlanMismatch);
+    let other_tool = apply(start(), &plan);
+    assert_eq!(code(desk.call("ec2_start_instances", other_tool, &person).await), Code::PlanMismatch);
+    assert_eq!(person.asked(), 0);
+    desk.nothing_changed();
+}
+
+#[tokio::test]
+async fn somebody_else_s_plan_is_no_plan() {
+    let desk = desk().await;
+    let plan = desk.preview("ec2_terminate_instances", terminate("shop-dev")).await;
+    let person = Person::types(INSTANCE);
+    let arguments = apply(terminate("shop-dev"), &plan);
+    let refused = desk.call_as("bob", "ec2_terminate_instances", arguments, &person).await.unwrap();
+    assert_eq!(code(refused), Code::PlanNotUsable);
+    desk.nothing_changed();
+}
+
+#[tokio::test]
+async fn a_plan_expires() {
+    let desk = desk().await;
+    let plan = desk.preview("ec2_terminate_instances", terminate("shop-dev")).await;
+    desk.clock.advance(SignedDuration::from_mins(16));
+    let person = Person::types(INSTANCE);
+    let refused = desk.call("ec2_terminate_instances", apply(terminate("shop-dev"), &plan), &person).await;
+    assert_eq!(code(refused), Code::PlanNotUsable);
+    assert_eq!(person.asked(), 0);
+    desk.nothing_changed();
+}
+
+#[tokio::test]
+async fn a_consent_that_comes_after_the_expiry_is_worth_nothing() {
+    let desk = desk().await;
+    let plan = desk.preview("ec2_terminate_instances", terminate("shop-dev")).await;
+    let clock = desk.clock.clone();
+    let mut person = Person::types(INSTANCE);
+    person.meanwhile = Box::new(move || clock.advance(SignedDuration::from_mins(16)));
+    let refused = desk.call("ec2_terminate_instances", apply(terminate("shop-dev"), &plan), &person).await;
+    assert_eq!(code(refused), Code::PlanNotUsable);
+    desk.nothing_changed();
+}
+
+#[tokio::test]
+async fn a_change_between_preview_and_apply_is_told_as_a_difference() {
+    let desk = desk().await;
+    let plan = desk.preview("ec2_terminate_instances", terminate("shop-dev")).await;
+    desk.cloud.change("ec2:DescribeInstances", instance("running"));
+    let person = Person::types(INSTANCE);
+    let answer = desk.call("ec2_terminate_instances", apply(terminate("shop-dev"), &plan), &person).await;
+    let Answered::Refused(refused) = answer else { panic!("not refused") };
+    assert_eq!(refused.code, Code::Drift);
+    assert!(refused.message.contains("\"stopped\" → \"running\""), "{}", refused.message);
+    assert_eq!(person.asked(), 0);
+    desk.nothing_changed();
+}
+
+#[tokio::test]
+async fn a_change_while_the_person_reads_stops_the_call() {
+    let desk = desk().await;
+    let plan = desk.preview("ec2_terminate_instances", terminate("shop-dev")).await;
+    let cloud = desk.cloud.clone();
+    let mut person = Person::types(INSTANCE);
+    person.meanwhile = Box::new(move || cloud.change("ec2:DescribeInstances", instance("running")));
+    let refused = desk.call("ec2_terminate_instances", apply(terminate("shop-dev"), &plan), &person).await;
+    assert_eq!(code(refused), Code::Drift);
+    desk.nothing_changed();
+    let events = desk.events().await;
+    assert!(events.ends_with(&["intent".to_owned(), "outcome".to_owned(), "refused".to_owned()]), "{events:?}");
+}
+
+#[tokio::test]
+async fn of_many_applies_at_once_exactly_one_wins() {
+    let desk = Arc::new(desk().await);
+    let plan = desk.preview("ec2_terminate_instances", terminate("shop-dev")).await;
+    let calls = (0..12).map(|_| {
+        let (desk, arguments) = (Arc::clone(&desk), apply(terminate("shop-dev"), &plan));
+        tokio::spawn(async move { desk.call("ec2_terminate_instances", arguments, &Person::types(INSTANCE)).await })
+    });
+    let answers = futures::future::join_all(calls).await;
+    let won = answers.into_iter().filter(|answer| matches!(answer, Ok(Answered::Result { .. }))).count();
+    assert_eq!(won, 1);
+    assert_eq!(desk.cloud.changes().len(), 1);
+}
+
+#[tokio::test]
+async fn an_outcome_nobody_knows_stays_unknown_until_the_targets_tell() {
+    let cloud = FakeCloud::new()
+        .answers("ec2:DescribeInstances", instance("stopped"))
+        .answers("ec2:DescribeVolumes", json!({ "Volumes": [] }))
+        .answers("autoscaling:DescribeAutoScalingInstances", json!({ "AutoScalingInstances": [] }))
+        .loses("ec2:TerminateInstances");
+    let desk = desk_with(cloud, None).await;
+    let plan = desk.preview("ec2_terminate_instances", terminate("shop-dev")).await;
+    let person = Person::types(INSTANCE);
+    let lost = desk.call("ec2_terminate_instances", apply(terminate("shop-dev"), &plan), &person).await;
+    assert_eq!(code(lost), Code::OutcomeUnknown);
+    let ask = json!({ "plan_id": plan["plan_id"] });
+    let status = succeeded(desk.call("plan_status", ask.clone(), &person).await);
+    assert_eq!(status["status"], "unknown", "the targets are as before, but the plan's time is not over");
+    let again = desk.call("ec2_terminate_instances", apply(terminate("shop-dev"), &plan), &person).await;
+    assert_eq!(code(again), Code::PlanNotUsable);
+    desk.cloud.change("ec2:DescribeInstances", json!({ "Reservations": [] }));
+    let status = succeeded(desk.call("plan_status", ask, &person).await);
+    assert_eq!(status["status"], "applied");
+    assert_eq!(desk.cloud.changes().len(), 1);
+    assert!(desk.events().await.contains(&"reconciled".to_owned()));
+}
+
+#[tokio::test]
+async fn unchanged_targets_settle_an_unknown_outcome_once_its_time_is_over() {
+    let cloud = FakeCloud::new().answers("ec2:DescribeInstances", instance("stopped")).loses("ec2:StartInstances");
+    let desk = desk_with(cloud, None).await;
+    let plan = desk.preview("ec2_start_instances", start()).await;
+    let person = Person::types(INSTANCE);
+    assert_eq!(code(desk.call("ec2_start_instances", apply(start(), &plan), &person).await), Code::OutcomeUnknown);
+    desk.clock.advance(SignedDuration::from_mins(20));
+    let status = succeeded(desk.call("plan_status", json!({ "plan_id": plan["plan_id"] }), &person).await);
+    assert_eq!(status["status"], "failed");
+}
+
+#[tokio::test]
+async fn aws_s_own_refusal_is_passed_on_and_uses_the_plan_up() {
+    let cloud = FakeCloud::new().answers("ec2:DescribeInstances", instance("stopped")).refuses(
+        "ec2:StartInstances",
+        "UnauthorizedOperation",
+        "You are not authorized",
+    );
+    let desk = desk_with(cloud, None).await;
+    let plan = desk.preview("ec2_start_instances", start()).await;
+    let person = Person::types(INSTANCE);
+    assert_eq!(code(desk.call("ec2_start_instances", apply(start(), &plan), &person).await), Code::AwsRefused);
+    let filter = PlanFilter { limit: 10, ..PlanFilter::default() };
+    let world = desk.pipeline.world();
+    let plans = world.store.plans(filter, world.clock.now()).await.unwrap();
+    assert_eq!(plans[0].state, PlanState::Failed);
+}
+
+#[tokio::test]
+async fn a_dry_run_goes_only_to_an_endpoint_that_knows_what_it_is() {
+    // The describe with `DryRun` that is sent as a canary is answered as if it were a plain one: no dry run follows.
+    let desk = desk().await;
+    let plan = desk.preview("ec2_terminate_instances", terminate("shop-dev")).await;
+    assert_eq!(plan["dry_run"]["result"], "not_trusted");
+    desk.nothing_changed();
+
+    let refused = CloudError::Refused {
+        code: "DryRunOperation".to_owned(),
+        message: "Request would have succeeded, but DryRun flag is set.".to_owned(),
+        status: 412,
+        request_id: None,
+    };
+    let cloud = FakeCloud::new()
+        .answers("ec2:DescribeInstances", instance("stopped"))
+        .fails("ec2:DescribeInstances", refused.clone())
+        .fails("ec2:StartInstances", refused);
+    let desk = desk_with(cloud, None).await;
+    let plan = desk.preview("ec2_start_instances", start()).await;
+    assert_eq!(plan["dry_run"]["result"], "passed");
+    let changes = desk.cloud.changes();
+    assert_eq!(changes.len(), 1);
+    assert_eq!(changes[0].arguments["DryRun"], true);
+}
+
+#[tokio::test]
+async fn a_family_reads_what_no_manifest_declares_and_never_goes_around_one() {
+    let cloud = cloud().answers("ec2:DescribeVpcs", json!({ "Vpcs": [{ "VpcId": "vpc-1" }] }));
+    let desk = desk_with(cloud, None).await;
+    let person = Person::never_asked();
+    let read = |operation: &str| json!({ "operation": operation, "arguments": {}, "account": "shop-dev" });
+    let answer = succeeded(desk.call("aws_read", read("ec2:DescribeVpcs"), &person).await);
+    assert_eq!(answer["result"]["Vpcs"][0]["VpcId"], "vpc-1");
+    for (operation, expected) in [
+        ("ec2:DescribeInstances", "ec2_describe_instances"),
+        ("ec2:TerminateInstances", "ec2_terminate_instances"),
+        ("ec2:DescribeVpcz", "DescribeVpcs"),
+        ("secretsmanager:GetSecretValue", "secret"),
+        ("ec2:DeleteVpc", "aws_change"),
+    ] {
+        let Answered::Refused(refused) = desk.call("aws_read", read(operation), &person).await else {
+            panic!("{operation} was let through")
+        };
+        assert_eq!(refused.code, Code::InvalidArguments, "{operation}");
+        assert!(format!("{} {}", refused.message, refused.hint).contains(expected), "{operation}: {refused:?}");
+    }
+    desk.nothing_changed();
+}
+
+#[tokio::test]
+async fn the_family_of_changes_counts_as_destructive() {
+    let cloud = cloud().answers("ec2:DeleteVpc", json!({}));
+    let desk = desk_with(cloud, None).await;
+    let change = |account: &str| {
+        let arguments = json!({ "VpcId": "vpc-0123456789abcdef0" });
+        json!({ "operation": "ec2:DeleteVpc", "arguments": arguments, "account": account, "reason": "unused" })
+    };
+    let plan = desk.preview("aws_change", change("shop-prod")).await;
+    assert_eq!(plan["effect"], "destructive");
+    let person = Person::types("ec2:DeleteVpc in shop-prod");
+    let refused = desk.call("aws_change", apply(change("shop-prod"), &plan), &person).await;
+    assert_eq!(code(refused), Code::NeedsSecondPerson);
+    desk.nothing_changed();
+    let plan = desk.preview("aws_change", change("shop-dev")).await;
+    let person = Person::types("ec2:DeleteVpc in shop-dev");
+    assert_eq!(
+        succeeded(desk.call("aws_change", apply(change("shop-dev"), &plan), &person).await)["status"],
+        "applied"
+    );
+}
+
+#[tokio::test]
+async fn without_a_record_nothing_is_sent() {
+    let desk = desk_with(cloud(), Some(Arc::new(FailingStore))).await;
+    let person = Person::types(INSTANCE);
+    for (tool, arguments) in [
+        ("ec2_describe_instances", json!({ "account": "shop-dev" })),
+        (
+            "ec2_start_instances",
+            json!({ "InstanceIds": [INSTANCE], "account": "shop-dev", "reason": "r", "dry_run": false }),
+        ),
+        ("no_such_tool", json!({})),
+    ] {
+        assert!(desk.call_as("ann", tool, arguments, &person).await.is_err());
+    }
+    assert_eq!(desk.cloud.sent(), []);
+    assert_eq!(desk.cloud.opened().len(), 0);
+}
+
+#[tokio::test]
+async fn all_that_is_wrong_with_the_arguments_comes_in_one_answer() {
+    let desk = desk().await;
+    let arguments = json!({ "InstanceId": "i-1", "InstanceIds": [5], "account": "shop-dev", "dry_run": "no" });
+    let answer = desk.call("ec2_terminate_instances", arguments, &Person::never_asked()).await;
+    let Answered::Refused(refused) = answer else { panic!("not refused") };
+    assert_eq!(refused.code, Code::InvalidArguments);
+    for part in ["did you mean `InstanceIds`", "InstanceIds[0]", "dry_run", "reason"] {
+        assert!(refused.message.contains(part), "{part} in {}", refused.message);
+    }
+    assert_eq!(desk.cloud.sent(), []);
+}
+
+#[tokio::test]
+async fn accounts_regions_and_tools_come_from_configuration_only() {
+    let desk = desk().await;
+    let person = Person::never_asked();
+    let elsewhere = json!({ "account": "999999999999" });
+    assert_eq!(code(desk.call("ec2_describe_instances", elsewhere, &person).await), Code::UnknownAccountOrRegion);
+    let far_away = json!({ "account": "shop-dev", "region": "us-east-1" });
+    assert_eq!(code(desk.call("ec2_describe_instances", far_away, &person).await), Code::UnknownAccountOrRegion);
+    let tricks = json!({ "account": "shop-dev", "endpoint_url": "http://evil.example", "profile": "admin" });
+    assert_eq!(code(desk.call("ec2_describe_instances", tricks, &person).await), Code::InvalidArguments);
+    assert_eq!(code(desk.call("ec2_describe_instance", json!({}), &person).await), Code::UnknownTool);
+    assert_eq!(desk.cloud.sent(), []);
+}
+
+#[tokio::test]
+async fn reads_never_use_credentials_for_changes() {
+    let desk = desk().await;
+    desk.preview("ec2_terminate_instances", terminate("shop-dev")).await;
+    assert!(desk.cloud.opened().iter().all(|opened| opened.purpose == Purpose::Read));
+}
+
+#[tokio::test]
+async fn whoami_says_for_whom_and_where() {
+    let desk = desk().await;
+    let me = succeeded(desk.call("whoami", json!({}), &Person::never_asked()).await);
+    assert_eq!(me["human"], "ann");
+    assert_eq!(me["accounts"][1]["stage"], "prod");
+    assert_eq!(
+        code(desk.call("whoami", json!({ "admin": true }), &Person::never_asked()).await),
+        Code::InvalidArguments
+    );
+}
+
+#[tokio::test]
+async fn plans_of_others_are_not_listed() {
+    let desk = desk().await;
+    desk.preview("ec2_terminate_instances", terminate("shop-dev")).await;
+    let mine = succeeded(desk.call("list_plans", json!({}), &Person::never_asked()).await);
+    assert_eq!(mine["plans"].as_array().unwrap().len(), 1);
+    let bob = desk.call_as("bob", "list_plans", json!({}), &Person::never_asked()).await.unwrap();
+    assert_eq!(succeeded(bob)["plans"], json!([]));
+}

@@ -1,0 +1,210 @@
+//! `PermittedCall` to [`Plan`]: the preview, and the digest over all of it. Nothing is changed by building one.
+
+use serde_json::{Value, json};
+
+use super::canary::Canary;
+use super::filed::{DryRun, Obligation, PlanContent, PlannedAccount, PlannedTarget};
+use super::identity::Identity;
+use super::{blast, dry_run, effects, undo};
+use crate::aws::models::Models;
+use crate::aws::redact::{Direction, redact};
+use crate::call::refused::{Code, Refused};
+use crate::call::resolve::{ResolvedCall, session_request};
+use crate::call::target::Target;
+use crate::call::validate::{Intention, ValidatedCall};
+use crate::digest::Digest;
+use crate::names::PlanId;
+use crate::policy::decide::PermittedCall;
+use crate::policy::rule::Policy;
+use crate::ports::{Cloud, CredentialsNote, Purpose};
+use crate::text::escape::shows_as_itself;
+
+/// The longest text a person is asked to type, in characters.
+const LONGEST_TYPED: usize = 100;
+
+/// A call with everything a person must know to judge it. For reads there is nothing to judge.
+#[derive(Debug)]
+pub struct Plan {
+    call: PermittedCall,
+    arguments: Value,
+    sheet: Option<Sheet>,
+}
+
+/// What is shown of a plan, and the digest over it.
+#[derive(Debug)]
+pub struct Sheet {
+    /// Everything the digest covers.
+    pub content: PlanContent,
+    /// The digest.
+    pub digest: Digest,
+    /// The filed plan this must come out equal to, where the call names one.
+    pub identity: Identity,
+}
+
+/// What a plan is built with.
+#[derive(Debug)]
+pub struct Workbench<'a> {
+    /// AWS.
+    pub cloud: &'a dyn Cloud,
+    /// The policy, asked again where the effect is raised.
+    pub policy: &'a dyn Policy,
+    /// The service models.
+    pub models: &'a Models,
+    /// Which endpoints can be trusted with a dry run.
+    pub canary: &'a Canary,
+}
+
+/// Makes the plan.
+pub async fn build(call: PermittedCall, identity: Identity, with: &Workbench<'_>) -> Result<Plan, Refused> {
+    if *call.call().call().intention() == Intention::Read {
+        let arguments = call.call().call().arguments().clone();
+        return Ok(Plan { call, arguments, sheet: None });
+    }
+    let arguments = with_idempotency_token(call.call().call(), identity.id(), with.models);
+    let dependents = blast::count(call.call(), with.cloud).await?;
+    let raised = effects::raise(call.call(), &dependents);
+    let worst = raised.iter().map(|raise| raise.to).max().unwrap_or(call.effect());
+    let call = call.raised_to(worst, with.policy)?;
+    let undo = undo::recipe(call.call())?;
+    let tried = dry_run::run(call.call(), &arguments, with.cloud, with.canary).await?;
+    let sheet =
+        Sheet::new(&call, &arguments, identity, with, Found { dependents, raised, undo, dry_run: tried }).await?;
+    Ok(Plan { call, arguments, sheet: Some(sheet) })
+}
+
+impl Plan {
+    /// The permitted call.
+    pub fn call(&self) -> &PermittedCall {
+        &self.call
+    }
+
+    /// The arguments as they will be sent. May hold sensitive values.
+    pub fn arguments(&self) -> &Value {
+        &self.arguments
+    }
+
+    /// What a person must know; `None` for reads.
+    pub fn sheet(&self) -> Option<&Sheet> {
+        self.sheet.as_ref()
+    }
+}
+
+/// What the preview found out.
+struct Found {
+    dependents: Vec<super::filed::Dependents>,
+    raised: Vec<super::filed::Raised>,
+    undo: super::filed::Undo,
+    dry_run: DryRun,
+}
+
+impl Sheet {
+    async fn new(
+        call: &PermittedCall,
+        arguments: &Value,
+        identity: Identity,
+        with: &Workbench<'_>,
+        found: Found,
+    ) -> Result<Self, Refused> {
+        let resolved = call.call();
+        let validated = resolved.call();
+        let spec = validated.spec();
+        let shown = redact(with.models, &spec.operation, Direction::Input, arguments).map_err(|error| {
+            Refused::new(Code::PreviewFailed, "the arguments can't be shown", "tell an operator")
+                .with_operator_detail(error.to_string())
+        })?;
+        let reader = resolved.reader(with.cloud).await?;
+        let request = reader.sign(&spec.operation, &shown).await.map_err(|error| {
+            Refused::new(Code::PreviewFailed, format!("the request can't be built: {error}"), "correct the arguments")
+        })?;
+        let (created_at, expires_at) = identity.times();
+        let account = validated.account();
+        let fault = |error: &dyn std::fmt::Display| {
+            Refused::new(Code::Internal, "the plan has no digest", "tell an operator")
+                .with_operator_detail(error.to_string())
+        };
+        let content = PlanContent {
+            id: identity.id().clone(),
+            tool: spec.name.clone(),
+            title: spec.title.clone(),
+            manifest: spec.digest,
+            policy: with.policy.digest(),
+            agent: validated.caller().agent.clone(),
+            human: validated.caller().human.clone(),
+            reason: validated.reason().to_owned(),
+            account: PlannedAccount { id: account.id.clone(), name: account.name.clone(), stage: account.stage },
+            region: validated.region().clone(),
+            operation: spec.operation.clone(),
+            effect: call.effect(),
+            raised: found.raised,
+            arguments_digest: Digest::of("countersign.arguments.v1", arguments).map_err(|e| fault(&e))?,
+            arguments: shown,
+            targets: resolved.targets().iter().map(planned).collect(),
+            request,
+            dry_run: found.dry_run,
+            dependents: found.dependents,
+            undo: found.undo,
+            obligations: obligations(call, identity.id()),
+            credentials: CredentialsNote { role: session_request(validated, Purpose::Change).account.change_role },
+            created_at,
+            expires_at,
+        };
+        let digest = content.digest().map_err(|e| fault(&e))?;
+        Ok(Self { content, digest, identity })
+    }
+}
+
+fn planned(target: &Target) -> PlannedTarget {
+    let Target { id, arn, state, fingerprint, tags, stage, protected } = target.clone();
+    PlannedTarget { id, arn, state, fingerprint, tags, stage, protected }
+}
+
+fn obligations(call: &PermittedCall, plan: &PlanId) -> Vec<Obligation> {
+    let needs = call.needs();
+    let mut obligations = Vec::new();
+    if needs.preview {
+        obligations.push(Obligation::Preview);
+    }
+    if needs.confirmation {
+        obligations.push(Obligation::Confirmation { text: confirmation_text(call.call(), plan) });
+    }
+    if needs.approvals > 0 {
+        obligations.push(Obligation::Approvals { count: needs.approvals });
+    }
+    obligations
+}
+
+/// What the person types: the target's name; for several their number and the account.
+fn confirmation_text(call: &ResolvedCall, plan: &PlanId) -> String {
+    let validated = call.call();
+    let account = &validated.account().name;
+    let text = match call.targets() {
+        [] => format!("{} in {account}", validated.spec().operation),
+        [only] => {
+            let declared = validated.spec().confirm.as_ref().map(|confirm| confirm.render_text(&call.context(only)));
+            match declared {
+                Some(Ok(text)) if !text.is_empty() => text,
+                _ => only.id.clone(),
+            }
+        }
+        several => format!("{} in {account}", several.len()),
+    };
+    if typeable(&text) { text } else { format!("confirm {}", plan.as_str().chars().rev().take(6).collect::<String>()) }
+}
+
+/// A text that a person can read off and type without doubt; a name that isn't is stood in for by part of the plan's id.
+fn typeable(text: &str) -> bool {
+    text.len() <= LONGEST_TYPED && text.trim() == text && text.is_ascii() && shows_as_itself(text)
+}
+
+/// Fills the operation's idempotency token from the plan's id, so that a plan can't be carried out twice at AWS either.
+fn with_idempotency_token(call: &ValidatedCall, plan: &PlanId, models: &Models) -> Value {
+    let mut arguments = call.arguments().clone();
+    let token = models.operation(&call.spec().operation).ok().and_then(|(_, op)| op.idempotency_token.clone());
+    if let (Some(member), Value::Object(members)) = (token, &mut arguments) {
+        let hex = Digest::of_bytes("countersign.idempotency.v1", plan.as_str().as_bytes()).to_string();
+        let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
+        let uuid = [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("-");
+        members.entry(member).or_insert(json!(uuid));
+    }
+    arguments
+}

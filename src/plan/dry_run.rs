@@ -1,0 +1,56 @@
+//! AWS's own dry run of the very call, with the credentials that would make it.
+
+use serde_json::{Value, json};
+
+use super::canary::Canary;
+use super::filed::DryRun;
+use crate::call::refused::{Code, Refused};
+use crate::call::resolve::{ResolvedCall, session_request};
+use crate::manifest::spec::DryRunKind;
+use crate::ports::{Cloud, CloudError, Purpose};
+
+/// Runs it where the manifest declares one and the endpoint can be trusted.
+pub async fn run(
+    call: &ResolvedCall,
+    arguments: &Value,
+    cloud: &dyn Cloud,
+    canary: &Canary,
+) -> Result<DryRun, Refused> {
+    let validated = call.call();
+    if validated.spec().dry_run == DryRunKind::None {
+        return Ok(DryRun::NotOffered);
+    }
+    let reader = call.reader(cloud).await?;
+    if let Err(reason) = canary.check(&*reader).await {
+        return Ok(DryRun::NotTrusted { reason });
+    }
+    let session = cloud.open(session_request(validated, Purpose::Change)).await.map_err(|error| {
+        Refused::new(
+            Code::PreviewFailed,
+            format!("no credentials for the change in account `{}`: {error}", validated.account().name),
+            "an operator must check the account's `change_role`",
+        )
+    })?;
+    let mut arguments = arguments.clone();
+    if let Value::Object(members) = &mut arguments {
+        members.insert("DryRun".to_owned(), json!(true));
+    }
+    match session.send(&validated.spec().operation, &arguments).await {
+        Err(CloudError::Refused { code, .. }) if code == "DryRunOperation" => Ok(DryRun::Passed),
+        Err(CloudError::Refused { code, message, .. }) => Err(Refused::new(
+            Code::PreviewFailed,
+            format!("AWS would refuse this call: {code}: {message}"),
+            "correct the call, or ask an operator for the missing permission",
+        )),
+        Err(error) => Err(Refused::new(
+            Code::PreviewFailed,
+            format!("AWS's dry run gave no answer: {error}"),
+            "try the preview again",
+        )),
+        Ok(_) => Err(Refused::new(
+            Code::OutcomeUnknown,
+            "the endpoint answered a dry run as if it had carried the call out",
+            "read the targets' state, and tell an operator: this endpoint can't be trusted",
+        )),
+    }
+}

@@ -1,0 +1,214 @@
+//! A plan as people and models read it.
+
+use serde_json::{Value, json};
+
+use super::filed::{DryRun, FiledPlan, Obligation, PlanContent, PlanState, Undo};
+use crate::digest::Digest;
+use crate::text::escape::quoted;
+
+/// The structured form of a preview, for the agent.
+pub fn structured(content: &PlanContent, digest: Digest) -> Value {
+    json!({
+        "status": "preview",
+        "plan_id": content.id,
+        "digest": digest,
+        "expires_at": content.expires_at,
+        "effect": content.effect,
+        "raised": content.raised,
+        "account": content.account,
+        "region": content.region,
+        "operation": content.operation,
+        "targets": content.targets,
+        "dependents": content.dependents,
+        "undo": content.undo,
+        "dry_run": content.dry_run,
+        "needs": needs(content),
+        "credentials": content.credentials,
+        "request": content.request,
+        "next": next(content),
+    })
+}
+
+/// The structured form of a filed plan, for `plan_status` and `plan show --json`.
+pub fn status(filed: &FiledPlan) -> Value {
+    let mut view = structured(&filed.content, filed.digest);
+    if let Value::Object(members) = &mut view {
+        members.insert("status".to_owned(), json!(filed.state));
+        members.insert("tool".to_owned(), json!(filed.content.tool));
+        members.insert("reason".to_owned(), json!(filed.content.reason));
+        members.insert("outcome".to_owned(), json!(filed.outcome));
+        members.insert("created_at".to_owned(), json!(filed.content.created_at));
+        if filed.state != PlanState::Open {
+            members.insert("next".to_owned(), json!(after(filed)));
+        }
+    }
+    view
+}
+
+/// One line, for lists.
+pub fn line(filed: &FiledPlan) -> String {
+    let content = &filed.content;
+    let targets: Vec<String> = content.targets.iter().take(3).map(|target| quoted(&target.id, 60)).collect();
+    let more = content.targets.len().saturating_sub(3);
+    format!(
+        "{}  {:8}  {:12}  {} in {} ({}): {}{}",
+        content.id,
+        filed.state,
+        content.effect,
+        content.tool,
+        content.account.name,
+        content.account.stage,
+        if targets.is_empty() { content.operation.to_string() } else { targets.join(", ") },
+        if more > 0 { format!(" and {more} more") } else { String::new() },
+    )
+}
+
+/// The whole plan, for a person. Everything from outside is quoted.
+pub fn full(content: &PlanContent, digest: Digest) -> String {
+    let mut lines = vec![
+        format!("{} ({})", content.title, content.effect),
+        format!("  plan        {} good until {}", content.id, content.expires_at),
+        format!("  digest      {digest}"),
+        format!(
+            "  where       account {} ({}, {}), {}",
+            content.account.name, content.account.id, content.account.stage, content.region
+        ),
+        format!(
+            "  asked by    agent {} for {}",
+            quoted(content.agent.as_str(), 60),
+            quoted(content.human.as_str(), 60)
+        ),
+        format!("  reason      {}", quoted(&content.reason, 500)),
+        format!("  call        {} {}", content.operation, quoted(&content.arguments.to_string(), 1000)),
+    ];
+    for raised in &content.raised {
+        lines.push(format!("  raised      to {}: {}", raised.to, raised.because));
+    }
+    for target in &content.targets {
+        lines.push(format!("  target      {}", quoted(&target.arn, 200)));
+        lines.push(format!("    state     {}", quoted(&target.fingerprint.to_string(), 400)));
+        if !target.tags.is_empty() {
+            let tags: Vec<String> = target
+                .tags
+                .iter()
+                .take(12)
+                .map(|(key, value)| format!("{}={}", quoted(key, 60), quoted(value, 60)))
+                .collect();
+            lines.push(format!("    tags      {}", tags.join(" ")));
+        }
+        if target.protected {
+            lines.push("    protected from deletion".to_owned());
+        }
+    }
+    for dependents in &content.dependents {
+        let count = dependents.count.map_or_else(|| "unknown".to_owned(), |count| count.to_string());
+        let why = dependents.unknown_because.as_ref().map(|why| format!(" ({})", quoted(why, 200))).unwrap_or_default();
+        let sample: Vec<String> = dependents.sample.iter().map(|name| quoted(name, 60)).collect();
+        lines.push(
+            format!("  depends     {count} {}{why} {}", dependents.label, sample.join(", ")).trim_end().to_owned(),
+        );
+    }
+    lines.push(format!("  undo        {}", undo(content)));
+    lines.push(format!("  dry run     {}", dry_run(content)));
+    lines.push(format!(
+        "  credentials {}",
+        content.credentials.role.as_deref().unwrap_or("the server's own: no role is configured for this account")
+    ));
+    lines.push(format!("  request     {} {}", content.request.method, quoted(&content.request.url, 300)));
+    if !content.request.body.is_empty() {
+        lines.push(format!("    body      {}", quoted(&content.request.body, 600)));
+    }
+    lines.push(format!("  needs       {}", needs(content).join("; ")));
+    lines.join("\n")
+}
+
+/// What the agent is told to do next.
+pub fn next(content: &PlanContent) -> String {
+    let approvals = content.obligations.iter().find_map(|obligation| match obligation {
+        Obligation::Approvals { count } => Some(*count),
+        _ => None,
+    });
+    match approvals {
+        Some(_) => "this can't be applied from here: it needs a second person; tell the person you work for".to_owned(),
+        None => format!(
+            "nothing was changed; show this to the person you work for; to apply it call {} again with the same \
+             arguments, `dry_run: false` and `plan_id: {}`",
+            content.tool, content.id
+        ),
+    }
+}
+
+fn after(filed: &FiledPlan) -> &'static str {
+    match filed.state {
+        PlanState::Open => "",
+        PlanState::Applying => "being applied now; ask again",
+        PlanState::Applied => "done; for anything else make a new preview",
+        PlanState::Failed => "it failed and can't be used again; make a new preview",
+        PlanState::Unknown => "don't repeat the call; an operator or `plan_status` settles it by reading the targets",
+        PlanState::Expired => "expired; make a new preview",
+    }
+}
+
+fn needs(content: &PlanContent) -> Vec<String> {
+    if content.obligations.is_empty() {
+        return vec!["nothing more".to_owned()];
+    }
+    let word = |obligation: &Obligation| match obligation {
+        Obligation::Preview => "this preview".to_owned(),
+        Obligation::Confirmation { .. } => format!("a confirmation typed by {}", content.human),
+        Obligation::Approvals { count: 1 } => format!("a second person, other than {}", content.human),
+        Obligation::Approvals { count } => format!("{count} people other than {}", content.human),
+    };
+    content.obligations.iter().map(word).collect()
+}
+
+fn undo(content: &PlanContent) -> String {
+    match &content.undo {
+        Undo::None { reason } => format!("none: {reason}"),
+        Undo::Recipe { tool, arguments, loses } => {
+            let but =
+                if loses.is_empty() { String::new() } else { format!("; does not bring back: {}", loses.join(", ")) };
+            format!("{tool} {}{but}", quoted(&arguments.to_string(), 400))
+        }
+    }
+}
+
+fn dry_run(content: &PlanContent) -> String {
+    match &content.dry_run {
+        DryRun::Passed => "passed at AWS".to_owned(),
+        DryRun::NotOffered => "AWS offers none for this operation".to_owned(),
+        DryRun::NotTrusted { reason } => format!("not made: {reason}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::filed::tests::sample;
+
+    fn filed(state: PlanState) -> FiledPlan {
+        let content = sample();
+        FiledPlan { digest: content.digest().unwrap(), content, state, outcome: None }
+    }
+
+    #[test]
+    fn the_whole_plan() {
+        let content = sample();
+        insta::assert_snapshot!(full(&content, content.digest().unwrap()));
+    }
+
+    #[test]
+    fn a_line_of_a_list() {
+        insta::assert_snapshot!(line(&filed(PlanState::Unknown)));
+    }
+
+    #[test]
+    fn a_plan_that_ended_says_what_to_do() {
+        for state in
+            [PlanState::Applied, PlanState::Failed, PlanState::Unknown, PlanState::Expired, PlanState::Applying]
+        {
+            assert!(!status(&filed(state))["next"].as_str().unwrap().is_empty());
+            assert_eq!(status(&filed(state))["status"], state.word());
+        }
+    }
+}

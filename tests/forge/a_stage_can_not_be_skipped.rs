@@ -1,0 +1,29 @@
+//! Each stage is made by consuming the one before: none can be left out.
+
+use countersign::approval::redeem::ApprovedPlan;
+use countersign::call::resolve::ResolvedCall;
+use countersign::call::validate::ValidatedCall;
+use countersign::execute::arm::arm;
+use countersign::execute::run::run;
+use countersign::plan::build::Plan;
+use countersign::policy::decide::decide;
+use countersign::policy::rule::Policy;
+use countersign::ports::{Clock, Cloud, Store};
+
+fn undecided(call: ValidatedCall, policy: &dyn Policy) {
+    let _permitted = decide(call, policy);
+}
+
+async fn unapproved(plan: Plan, cloud: &dyn Cloud, store: &dyn Store, clock: &dyn Clock) {
+    let _armed = arm(plan, cloud, store, clock).await;
+}
+
+async fn unarmed(approved: ApprovedPlan) {
+    let _outcome = run(approved).await;
+}
+
+fn unresolved(call: ValidatedCall) -> ResolvedCall {
+    call.into()
+}
+
+fn main() {}
