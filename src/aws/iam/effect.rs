@@ -31,7 +31,7 @@ pub(super) fn least(operation: &OperationId, actions: Option<&[ActionFact]>) -> 
         let name = action.name.split_once(':').map_or("", |(_, name)| name);
         !action.level.only_reads() && loses_by(&self::words(name))
     });
-    if (loses && !untags) || (action_loses && !untags) { Effect::Destructive } else { Effect::Write }
+    if (loses || action_loses) && !untags { Effect::Destructive } else { Effect::Write }
 }
 
 /// Verbs after which something is gone: state, a running service, or a registration that the same means don't bring back.
