@@ -4,7 +4,7 @@ CARGO ?= cargo
 PYTHON ?= python3
 export PYTHON
 
-.PHONY: help venv build demo test conformance lint fmt clean-venv
+.PHONY: help venv node build demo test conformance packs-check lint fmt clean-venv
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -20,17 +20,27 @@ venv: .venv/.dev ## the Python environment of sandbox and tests (.venv)
 	scripts/venv requirements-dev.txt
 	@touch .venv/.sandbox $@
 
+node: tests/inspector/node_modules/.installed ## the MCP Inspector for the tests, run by the Node of .venv
+
+tests/inspector/node_modules/.installed: tests/inspector/package-lock.json .venv/.dev
+	cd tests/inspector && PATH="$(CURDIR)/.venv/bin:$$PATH" npm ci --ignore-scripts --loglevel=error
+	@touch $@
+
 build: ## the release binary, target/release/countersign
 	$(CARGO) build --release
 
 demo: .venv/.sandbox build ## the story of the incident, played against a local cloud
 	target/release/countersign demo
 
-test: venv ## all tests
+test: venv node ## all tests
 	$(CARGO) test
 
 conformance: ## AWS's official protocol and endpoint tests, downloaded with botocore's source package
 	scripts/conformance.sh
+
+packs-check: ## that data/ is what its scripts make of the pinned packages
+	$(PYTHON) scripts/model_pack.py --check
+	$(PYTHON) scripts/iam_facts.py --check
 
 lint: ## formatting and lints
 	$(CARGO) fmt --check
