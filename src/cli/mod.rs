@@ -2,7 +2,10 @@
 
 pub mod audit;
 mod audit_line;
+pub mod config;
+pub mod manifest;
 pub mod plans;
+mod problems;
 pub mod sandbox;
 mod serve;
 mod wiring;

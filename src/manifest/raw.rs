@@ -141,6 +141,9 @@ pub(super) struct RawScope {
     /// ARNs, with `{expressions}`.
     #[schemars(length(min = 1))]
     pub(super) resources: Vec<String>,
+    /// Why these actions are needed, where AWS's own facts don't say that the operation needs them.
+    #[schemars(length(min = 1, max = 200))]
+    pub(super) because: Option<String>,
 }
 
 /// What is looked at before a change.

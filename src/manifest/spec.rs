@@ -138,6 +138,8 @@ pub struct Scope {
     pub actions: Vec<String>,
     /// ARNs. Context: that of one target.
     pub resources: Vec<Template>,
+    /// Why the actions are needed, where IAM's facts don't say so.
+    pub because: Option<String>,
 }
 
 /// AWS's own dry run.

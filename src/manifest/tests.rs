@@ -1,12 +1,42 @@
-//! Whole manifests through the whole of the compiler.
+//! Whole manifests through the whole of the compiler, and what must hold for every shipped one.
 
-use super::catalog::Catalog;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use proptest::prelude::*;
+
+use super::catalog::{Catalog, Entry};
+use super::raw;
 use crate::aws::iam::IamFacts;
 use crate::aws::models::Models;
-use crate::config::ManifestsConfig;
+use crate::call::refused::Code;
+use crate::config::{self, ManifestsConfig};
+use crate::document::{self, Language, Source};
+use crate::names::{Effect, OperationId};
 
 fn facts() -> (Models, IamFacts) {
     (Models::embedded().unwrap(), IamFacts::embedded().unwrap())
+}
+
+fn catalog(config: &ManifestsConfig) -> Catalog {
+    let (models, iam) = facts();
+    Catalog::load(config, &models, &iam).unwrap()
+}
+
+/// Everything that is wrong with a manifest, as people see it.
+fn report(text: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tool.yaml");
+    std::fs::write(&path, text).unwrap();
+    let (models, iam) = facts();
+    let problems = Catalog::check(&[path], &models, &iam).unwrap_err();
+    problems.pretty(false).replace(&format!("{}/", folder.path().display()), "")
+}
+
+fn shipped(name: &str) -> String {
+    let service = name.split('_').next().unwrap();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tool-manifests/{service}/{name}.yaml"));
+    std::fs::read_to_string(path).unwrap()
 }
 
 #[test]
@@ -16,5 +46,259 @@ fn every_shipped_manifest_agrees_with_all_facts() {
         Ok(count) => assert!(count >= 16),
         Err(problems) => panic!("{}", problems.pretty(false)),
     }
-    Catalog::load(&ManifestsConfig::default(), &models, &iam).unwrap();
+}
+
+#[test]
+fn every_shipped_tool_is_complete() {
+    let catalog = catalog(&ManifestsConfig::default());
+    for tool in catalog.tools() {
+        let name = &tool.name;
+        let file = shipped(name);
+        assert!(file.starts_with(&format!("tool: {name}\n")), "{name}");
+        assert!(tool.docs.is_some(), "{name} names no page");
+        assert_eq!(name.split('_').next(), Some(tool.toolset.as_str()), "{name}");
+        let word = match tool.effect {
+            Effect::Read => "Read only",
+            Effect::Write => "put back",
+            Effect::Destructive => "Destructive",
+            Effect::Irreversible => "Irreversible",
+            Effect::Secret => "secret",
+        };
+        assert!(tool.summary.contains(word), "the summary of {name} does not say its effect");
+        if tool.effect.changes() {
+            let targets = tool.targets.as_ref().unwrap();
+            assert!(targets.read.as_ref().is_some(), "{name}");
+            assert!(targets.fingerprint.is_some(), "{name}: volatile fields would look like drift");
+            assert!(tool.limits.per_call.is_some() && tool.limits.per_hour.is_some(), "{name}");
+        }
+        if tool.effect >= Effect::Destructive {
+            assert!(tool.confirm.is_some(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn slips_against_the_form_are_told_with_the_nearest() {
+    let text = shipped("ec2_terminate_instances")
+        .replace("effect: irreversible", "efect: irreversible")
+        .replace("dry_run: native", "dry_run: Native")
+        .replace("per_call: 10", "per_call: ten");
+    insta::assert_snapshot!(report(&text));
+}
+
+#[test]
+fn slips_against_the_model_are_told_with_the_nearest() {
+    let text = shipped("ec2_terminate_instances")
+        .replace("operation: ec2:DescribeInstances", "operation: ec2:DescribeInstance")
+        .replace("  InstanceIds: { required", "  InstanceIDs: { required")
+        .replace("operation: ec2:DescribeVolumes", "operation: ec2:DeleteVolume")
+        .replace("actions: [ec2:TerminateInstances]", "actions: [ec2:TerminateInstance]");
+    insta::assert_snapshot!(report(&text));
+}
+
+#[test]
+fn a_misspelt_path_is_told_because_null_would_mean_unprotected() {
+    let text = shipped("rds_delete_db_instance")
+        .replace("protected: DeletionProtection", "protected: DeleteProtection")
+        .replace("state: \"DBInstances[0]\"", "state: \"DBInstance[0]\"");
+    insta::assert_snapshot!(report(&text));
+    let text = shipped("rds_delete_db_instance")
+        .replace("protected: DeletionProtection", "protected: DeleteProtection")
+        .replace("type: \"{target}\"", "type: \"{tarket}\"")
+        .replace("arguments.SkipFinalSnapshot ==", "arguments.SkipFinalSnapshots ==");
+    insta::assert_snapshot!(report(&text));
+}
+
+#[test]
+fn no_manifest_goes_below_iams_floor_or_leaves_guards_out() {
+    let text = shipped("ec2_terminate_instances")
+        .replace("effect: irreversible", "effect: write")
+        .replace("confirm: { type: \"{target}\" }\n", "")
+        .replace("resources: [\"{arn}\"]", "resources: [\"*\"]");
+    insta::assert_snapshot!(report(&text));
+    let text = shipped("ec2_terminate_instances").replace("confirm: { type: \"{target}\" }\n", "");
+    let without_undo = text.split("undo:").next().unwrap();
+    insta::assert_snapshot!(report(without_undo));
+}
+
+#[test]
+fn yaml_that_could_hide_something_is_refused() {
+    let minimal = shipped("s3_list_objects");
+    insta::assert_snapshot!(report(&format!("{minimal}effect: read\n")));
+    insta::assert_snapshot!(report(&format!("{minimal}---\ntool: other\n")));
+    insta::assert_snapshot!(report("a: &a [x, x]\nb: [*a, *a]\n"));
+    insta::assert_snapshot!(report("tool: !secret x\n"));
+    insta::assert_snapshot!(report("tool: [a\nb: c\n"));
+    insta::assert_snapshot!(report(""));
+    assert!(report(&"[".repeat(5000)).contains("recursion limit exceeded"));
+    assert!(report(&"- ".repeat(5000)).contains("nested too deep"));
+    assert!(report(&" ".repeat(document::LONGEST + 1)).contains("bytes, at most"));
+}
+
+#[test]
+fn a_folder_replaces_and_adds_and_hides_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let narrower = shipped("ec2_stop_instances").replace("max_items: 10", "max_items: 1");
+    std::fs::write(folder.path().join("stop.yaml"), narrower).unwrap();
+    let config = ManifestsConfig { folders: vec![folder.path().to_owned()], ..ManifestsConfig::default() };
+    let replaced = catalog(&config);
+    assert_eq!(replaced.get("ec2_stop_instances").unwrap().input.first().unwrap().narrowing.max_items, Some(1));
+    assert_ne!(replaced.digest(), catalog(&ManifestsConfig::default()).digest());
+    std::fs::write(folder.path().join("stop.yaml.bak"), "").unwrap();
+    let (models, iam) = facts();
+    let error = Catalog::load(&config, &models, &iam).unwrap_err().to_string();
+    assert!(error.contains("this is not a manifest's name"), "{error}");
+    std::fs::write(folder.path().join("stop.yaml.bak"), "").unwrap();
+    std::fs::remove_file(folder.path().join("stop.yaml.bak")).unwrap();
+    std::fs::write(folder.path().join("latin.yaml"), b"tool: \xff").unwrap();
+    let error = Catalog::load(&config, &models, &iam).unwrap_err().to_string();
+    assert!(error.contains("not UTF-8"), "{error}");
+    std::fs::write(folder.path().join("latin.yaml"), shipped("ec2_stop_instances")).unwrap();
+    let error = Catalog::load(&config, &models, &iam).unwrap_err().to_string();
+    assert!(error.contains("is declared in"), "{error}");
+}
+
+#[test]
+fn misspelt_names_of_tools_and_toolsets_stop_the_start() {
+    let config = ManifestsConfig {
+        disabled: vec!["ec2_terminate_instance".to_owned()],
+        toolsets: vec!["ecc2".to_owned()],
+        ..ManifestsConfig::default()
+    };
+    let (models, iam) = facts();
+    insta::assert_snapshot!(Catalog::load(&config, &models, &iam).unwrap_err().to_string(), @r#"
+countersign.toml:1:1: `disabled` in `[manifests]`: there is no tool `ec2_terminate_instance` (did you mean `ec2_terminate_instances`?)
+countersign.toml:1:1: `toolsets` in `[manifests]`: there is no toolset `ecc2` (did you mean `ec2`?)
+"#);
+}
+
+#[test]
+fn families_take_what_is_not_declared_and_nothing_else() {
+    let (models, _) = facts();
+    let disabled = ManifestsConfig { disabled: vec!["s3_delete_bucket".to_owned()], ..ManifestsConfig::default() };
+    let catalog = catalog(&disabled);
+    assert!(catalog.get("s3_delete_bucket").is_none());
+    let expand = |family: &str, operation: &str| match catalog.entry(family) {
+        Some(Entry::Family(family)) => family.expand(&operation.parse().unwrap(), &catalog, &models),
+        other => panic!("{other:?}"),
+    };
+    let vpcs = expand("aws_read", "ec2:DescribeVpcs").unwrap();
+    assert_eq!(vpcs.effect, Effect::Read);
+    assert!(vpcs.input.iter().any(|input| input.member == "VpcIds"));
+    assert!(!vpcs.input.iter().any(|input| input.member == "DryRun"));
+    let create = expand("aws_change", "ec2:CreateVpc").unwrap();
+    assert_eq!(create.effect, Effect::Destructive);
+    let secret = expand("aws_change", "secretsmanager:GetSecretValue").unwrap();
+    assert_eq!(secret.effect, Effect::Destructive);
+    let refused: Vec<String> = [
+        ("aws_read", "ec2:DescribeInstances"),
+        ("aws_read", "ec2:CreateVpc"),
+        ("aws_read", "secretsmanager:GetSecretValue"),
+        ("aws_read", "ec2:DescribeVpc"),
+        ("aws_change", "ec2:DescribeVpcs"),
+        ("aws_change", "ec2:TerminateInstances"),
+        ("aws_change", "s3:DeleteBucket"),
+        ("aws_read", "s3:SelectObjectContent"),
+    ]
+    .into_iter()
+    .map(|(family, operation)| {
+        let refused = expand(family, operation).unwrap_err();
+        assert_ne!(refused.code, Code::Internal);
+        format!("{family} {operation}: {} | {}", refused.message, refused.hint)
+    })
+    .collect();
+    insta::assert_snapshot!(refused.join("\n"));
+}
+
+#[test]
+fn every_operation_is_reachable_by_exactly_one_way() {
+    let (models, iam) = facts();
+    let catalog = catalog(&ManifestsConfig::default());
+    let families: Vec<_> = catalog.families().collect();
+    // every seventh operation of all services keeps the test short
+    for entry in models.operation_index().unwrap().iter().step_by(7) {
+        let id: OperationId = entry.id();
+        let taken = families.iter().filter(|family| family.expand(&id, &catalog, &models).is_ok()).count();
+        let streams = models.operation(&id).unwrap().1.event_stream;
+        let declared = catalog.declared(&id).is_some();
+        assert_eq!(taken, usize::from(!declared && !streams), "{id} is {}", iam.least_effect(&id));
+    }
+}
+
+#[test]
+fn the_schemas_for_editors_are_up_to_date() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas");
+    for (name, schema) in [
+        ("tool-manifest.schema.json", raw::tool_schema()),
+        ("family-manifest.schema.json", raw::family_schema()),
+        ("countersign.toml.schema.json", config::schema()),
+    ] {
+        let (path, fresh) = (folder.join(name), format!("{schema:#}\n"));
+        if std::env::var_os("UPDATE_SCHEMAS").is_some() {
+            std::fs::write(&path, &fresh).unwrap();
+        }
+        let stored = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(stored == fresh, "{name} is not up to date: run the tests with UPDATE_SCHEMAS=1");
+    }
+}
+
+#[test]
+#[ignore = "prints a measurement"]
+fn loading_takes() {
+    let (models, iam) = facts();
+    for _ in 0..5 {
+        let start = Instant::now();
+        Catalog::load(&ManifestsConfig::default(), &models, &iam).unwrap();
+        eprintln!("{:?}", start.elapsed());
+    }
+}
+
+fn keys(text: &str) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        let trimmed = line.trim_start().trim_start_matches("- ");
+        if let Some((key, _)) = trimmed.split_once(':')
+            && !key.is_empty()
+            && key.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+        {
+            found.push((at + line.len() - trimmed.len(), key.to_owned()));
+        }
+        at += line.len();
+    }
+    found
+}
+
+fn any_shipped() -> impl Strategy<Value = String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let paths: Vec<PathBuf> = super::shipped::TOOLS.iter().map(|(path, _)| root.join(path)).collect();
+    prop::sample::select(paths).prop_map(|path| std::fs::read_to_string(path).unwrap())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn a_misspelt_key_is_always_an_error(text in any_shipped(), which in any::<prop::sample::Index>(), slip in 0..3) {
+        let keys = keys(&text);
+        let (at, key) = which.get(&keys);
+        let wrong = match slip {
+            0 => key.to_uppercase(),
+            1 => format!("{key}s_"),
+            _ => key.chars().rev().collect::<String>() + "x",
+        };
+        let slipped = format!("{}{wrong}{}", &text[..*at], &text[at + key.len()..]);
+        let document = document::read(Source::new("slipped.yaml", slipped), Language::Yaml).unwrap();
+        prop_assert!(!document::schema::check(&document, &raw::tool_schema()).is_empty(), "`{}` passes", wrong);
+    }
+
+    #[test]
+    fn no_text_panics(text in "(tool|effect|targets|[-:{}\\[\\]\"'&*!|> \n#@a-z0-9]){0,120}") {
+        for language in [Language::Yaml, Language::Toml] {
+            if let Ok(document) = document::read(Source::new("any", text.clone()), language) {
+                let problems = document::schema::check(&document, &raw::tool_schema());
+                prop_assert!(!problems.pretty(false).is_empty());
+            }
+        }
+    }
 }

@@ -168,10 +168,11 @@ impl<'a> Checker<'a, '_, '_> {
                 match iam.action(action) {
                     Some(known) if known.name == *action => {
                         let own = needed.iter().any(|need| need.name == *action || need.dependent.contains(action));
-                        if !own && !needed.is_empty() {
+                        if !own && scope.because.is_none() {
                             let names: Vec<&str> = needed.iter().map(|need| need.name.as_str()).collect();
                             let message = format!("`{}` does not need `{action}`", self.tool.operation);
-                            self.report.at(&pointer, message, format!("take it out; needed: `{}`", names.join("`, `")));
+                            let mend = format!("take it out, or say why in `because`; needed: `{}`", names.join("`, `"));
+                            self.report.at(&pointer, message, mend);
                         }
                         self.resources(scope_index, action, &known);
                     }
@@ -234,7 +235,7 @@ impl<'a> Checker<'a, '_, '_> {
         let arguments: serde_json::Map<String, Value> =
             arguments.into_iter().map(|name| (name.clone(), Value::from("sample"))).collect();
         let mut context = json!({
-            "target": "sample", "account": "111122223333", "account_name": "sample", "region": "eu-central-1",
+            "target": "sample/sample", "account": "111122223333", "account_name": "sample", "region": "eu-central-1",
             "partition": "aws", "arguments": arguments,
         });
         let arn = self.tool.targets.as_ref().and_then(|targets| targets.arn.render_text(&context).ok());

@@ -17,6 +17,9 @@ use crate::names::{Effect, OperationId};
 /// Names that every tool gives a meaning of its own.
 const COMMON: [&str; 5] = ["account", "region", "reason", "dry_run", "plan_id"];
 
+/// Names of the server's own tools.
+const RESERVED: [&str; 5] = ["find_operations", "list_plans", "plan_status", "undo_plan", "whoami"];
+
 /// Why a read has no undo.
 const READS_CHANGE_NOTHING: &str = "it changes nothing";
 
@@ -25,6 +28,9 @@ pub(super) fn compile(raw: RawTool, report: &mut Report<'_>) -> Option<Tool> {
     let before = report.problems.len();
     name("/tool", &raw.tool, report);
     name("/toolset", &raw.toolset, report);
+    if RESERVED.contains(&raw.tool.as_str()) {
+        report.at("/tool", format!("`{}` is one of the server's own tools", raw.tool), "give it another name");
+    }
     demands(&raw, report);
     let operation = operation("/operation", &raw.operation, report);
     let input = raw.input.iter().filter_map(|(member, written)| input_member(member, written, report)).collect();
@@ -255,7 +261,7 @@ fn scope(index: usize, raw: &RawScope, report: &mut Report<'_>) -> Option<Scope>
         }
         resources.push(template(&pointer, &Value::from(resource.as_str()), report)?);
     }
-    Some(Scope { actions: raw.actions.clone(), resources })
+    Some(Scope { actions: raw.actions.clone(), resources, because: raw.because.clone() })
 }
 
 fn dependent(index: usize, raw: &RawDependent, report: &mut Report<'_>) -> Option<Dependent> {
