@@ -197,10 +197,10 @@ pub(crate) fn tidy_ids(wire: &Wire, input: &mut Map<String, Value>) {
         if !matches!(member.shape.as_str(), "ResourceId" | "DelegationSetId" | "ChangeId") {
             continue;
         }
-        if let Some(Value::String(id)) = input.get_mut(&member.name) {
-            if let Some((_, last)) = id.rsplit_once('/') {
-                *id = last.to_owned();
-            }
+        if let Some(Value::String(id)) = input.get_mut(&member.name)
+            && let Some((_, last)) = id.rsplit_once('/')
+        {
+            *id = last.to_owned();
         }
     }
 }

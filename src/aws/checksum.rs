@@ -57,10 +57,10 @@ fn add_chosen(
     let header = calculation.header_name();
     let value = calculation.header_value().to_str()?.to_owned();
     request.headers_mut().insert(header, value);
-    if chosen.is_none() {
-        if let Some(header) = header_of(wire, member) {
-            request.headers_mut().insert(header, name.to_owned());
-        }
+    if chosen.is_none()
+        && let Some(header) = header_of(wire, member)
+    {
+        request.headers_mut().insert(header, name.to_owned());
     }
     Ok(())
 }

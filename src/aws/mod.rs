@@ -2,7 +2,13 @@
 //!
 //! ```text
 //! data/models.pack -> pack -> models -> service -> shape, operation      what AWS offers (facts, no IO)
+//! shape, operation -> schema -> value, ec2_query, protocol, errors       its wire, by the SDK's codecs (no IO)
+//! protocol + endpoint, address, checksum, plugins -> client              one call, by the SDK's orchestrator
+//! client + credentials -> cloud                                          the ports `Cloud` and `CloudSession`
 //! ```
+//!
+//! Invariants: no argument reaches credentials, endpoint or signing; once a byte may have left, only AWS's own no is a
+//! refusal, everything else is `Unknown`; nothing is leaked, and memory stays flat however many operations are called.
 //!
 //! Other modules may read the models; only this folder may use the SDK's crates.
 

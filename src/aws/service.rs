@@ -228,7 +228,7 @@ impl ServiceModel {
         };
         let mut sections = Vec::with_capacity(5);
         let (mut section, mut start) = (Section::default(), 0);
-        for end in text.bytes().enumerate().filter_map(|(at, byte)| (byte == b'\n').then_some(at)) {
+        for (end, _) in text.match_indices('\n') {
             if end == start {
                 sections.push(std::mem::take(&mut section));
             } else {

@@ -122,10 +122,10 @@ impl<'s> Builder<'s> {
         }
         let mut uri = operation.http.request_uri.clone();
         // s3's endpoint rules put the bucket into the address (botocore: `remove_bucket_from_url_paths_from_model`)
-        if self.service.name() == "s3" {
-            if let Some(rest) = uri.strip_prefix("/{Bucket}") {
-                uri = if rest.starts_with('/') { rest.to_owned() } else { format!("/{rest}") };
-            }
+        if self.service.name() == "s3"
+            && let Some(rest) = uri.strip_prefix("/{Bucket}")
+        {
+            uri = if rest.starts_with('/') { rest.to_owned() } else { format!("/{rest}") };
         }
         for member in shape.members() {
             if let (Some(Location::Uri), Some(label)) = (member.wire.location, &member.wire.location_name) {
