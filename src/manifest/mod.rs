@@ -13,5 +13,6 @@ mod shapes;
 mod shipped;
 pub mod spec;
 pub mod template;
+pub mod tool_schema;
 #[cfg(test)]
 mod tests;
