@@ -11,7 +11,7 @@ use crate::plan::build::{Plan, Sheet};
 use crate::plan::compare;
 use crate::plan::filed::{FiledPlan, Obligation, PlanState};
 use crate::plan::identity::Identity;
-use crate::ports::{Clock, GrantRecord, Store};
+use crate::ports::{Clock, GrantRecord, Store, StoreError};
 
 /// Words a person reads in a second, generously. An answer that comes faster is recorded as such.
 const WORDS_A_SECOND: u64 = 12;
@@ -171,7 +171,7 @@ async fn confirmation(
                     faster_than_reading: faster_than_reading(&prompt.text, after),
                 },
             );
-            store.grant(grant, confirmed).await.map_err(not_recorded)?;
+            store.grant(grant, confirmed).await.map_err(not_granted)?;
             Ok(Confirmation::Granted(id))
         }
         other => Err(not_confirmed(other, content.id.as_str())),
@@ -216,7 +216,16 @@ fn event(plan: &Plan, clock: &dyn Clock, what: What) -> Event {
     Event { at: clock.now(), call: Some(call.call().clone()), caller: Some(call.caller().clone()), what }
 }
 
-fn not_recorded(error: crate::ports::StoreError) -> Refused {
+fn not_granted(error: StoreError) -> Refused {
+    match error {
+        StoreError::NotOpen { .. } | StoreError::NotGranted(_) => {
+            Refused::new(Code::PlanNotUsable, error.to_string(), "the answer came too late; make a new preview")
+        }
+        failed => not_recorded(failed),
+    }
+}
+
+fn not_recorded(error: StoreError) -> Refused {
     Refused::new(Code::Internal, "the record can't be written, so nothing was done", "tell an operator; then try again")
         .with_operator_detail(error.to_string())
 }

@@ -201,9 +201,19 @@ fn place(common: &Common, accounts: &[Account]) -> Result<(Account, Region), Ref
     Ok((account.clone(), region.clone()))
 }
 
+/// A path as it is written, unless it holds what no member's name does.
+fn place_of(problem: &Problem) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-[]".contains(c);
+    match problem.path.as_str() {
+        "" => "the whole:".to_owned(),
+        path if path.len() <= 120 && path.chars().all(plain) => format!("`{path}`"),
+        odd => quoted(odd, 80),
+    }
+}
+
 fn invalid(tool: &str, problems: &[Problem], more: usize) -> Refused {
     let mut lines: Vec<String> =
-        problems.iter().map(|p| format!("{} {} ({})", quoted(&p.path, 80), p.message, p.hint)).collect();
+        problems.iter().map(|p| format!("{} {} ({})", place_of(p), p.message, p.hint)).collect();
     lines.sort();
     lines.dedup();
     if more > 0 {
