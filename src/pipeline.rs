@@ -9,7 +9,6 @@ use crate::approval::ask::Asker;
 use crate::approval::redeem::{ApprovedPlan, Redemption, redeem};
 use crate::audit::record::{Origin, Recorded, Recorder};
 use crate::audit::redact::redact_arguments;
-use crate::aws::iam::IamFacts;
 use crate::aws::models::Models;
 use crate::call::listing::ToolListing;
 use crate::call::refused::{Code, Refused};
@@ -21,6 +20,7 @@ use crate::execute::arm::arm;
 use crate::execute::reconcile::Witness;
 use crate::execute::run::run;
 use crate::manifest::catalog::Catalog;
+use crate::manifest::tool_schema;
 use crate::names::PlanId;
 use crate::own_tools::OwnTool;
 use crate::plan::build::{Workbench, build};
@@ -48,8 +48,6 @@ pub struct World {
     pub catalog: Catalog,
     /// AWS's service models.
     pub models: Models,
-    /// IAM facts.
-    pub iam: IamFacts,
     /// The policy in force.
     pub policy: Box<dyn Policy>,
     /// AWS.
@@ -75,7 +73,15 @@ impl Pipeline {
 
     /// The tools there are.
     pub fn listings(&self) -> &[ToolListing] {
-        self.listings.get_or_init(|| OwnTool::ALL.into_iter().map(OwnTool::listing).collect())
+        self.listings.get_or_init(|| {
+            let World { catalog, models, config, .. } = &*self.world;
+            let declared = tool_schema::listings(catalog, models, &config.accounts).unwrap_or_else(|error| {
+                // The catalog was compiled against the same models: only a damaged program gets here.
+                tracing::error!(%error, "the tools can't be described, so none but the server's own is listed");
+                Vec::new()
+            });
+            declared.into_iter().chain(OwnTool::ALL.into_iter().map(OwnTool::listing)).collect()
+        })
     }
 
     /// Carries a request as far as it gets. Whatever comes out is on record; where the record itself fails there is no

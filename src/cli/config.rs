@@ -70,7 +70,13 @@ fn good(config: &Config, tools: usize) -> String {
     for account in &config.accounts {
         let regions: Vec<&str> = account.regions.iter().map(|region| region.as_str()).collect();
         let role = |role: &Option<String>| role.as_deref().unwrap_or("the server's own identity").to_owned();
-        text.push_str(&format!("  account {} ({}), {}, {}\n", account.name, account.id, account.stage, regions.join(" ")));
+        text.push_str(&format!(
+            "  account {} ({}), {}, {}\n",
+            account.name,
+            account.id,
+            account.stage,
+            regions.join(" ")
+        ));
         text.push_str(&format!("    reads as   {}\n", role(&account.read_role)));
         text.push_str(&format!("    changes as {}\n", role(&account.change_role)));
     }

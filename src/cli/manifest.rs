@@ -72,7 +72,9 @@ pub fn run(args: &ManifestArgs, config: Option<&Path>) -> Result<ExitCode, Box<d
         }
         ManifestCommand::Check { paths } if !paths.is_empty() => Catalog::check(paths, &models, &iam).map(all_good),
         ManifestCommand::Check { .. } => configured(config, &models)
-            .and_then(|manifests| Ok(Catalog::check(&manifests.folders, &models, &iam)? + Catalog::check_shipped(&models, &iam)?))
+            .and_then(|manifests| {
+                Ok(Catalog::check(&manifests.folders, &models, &iam)? + Catalog::check_shipped(&models, &iam)?)
+            })
             .map(all_good),
         ManifestCommand::List { json } => load(config, &models, &iam).map(|catalog| match json {
             true => list_json(&catalog),

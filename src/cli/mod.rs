@@ -45,6 +45,10 @@ struct Cli {
 enum Command {
     /// Serve MCP over standard input and output.
     Serve,
+    /// Check, list and show manifests.
+    Manifest(manifest::ManifestArgs),
+    /// Check the configuration.
+    Config(config::ConfigArgs),
     /// Verify, follow and export the record.
     Audit(audit::AuditArgs),
     /// List plans.
@@ -78,6 +82,8 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
     let store = || wiring::configuration(config).map(|config| config.store);
     match cli.command {
         Command::Serve => serve::run(config).await.map(|()| ExitCode::SUCCESS),
+        Command::Manifest(args) => manifest::run(&args, config),
+        Command::Config(args) => config::run(&args, config),
         Command::Audit(args) => audit::run(args, store).await,
         Command::Plans(args) => plans::list(args, store).await,
         Command::Plan(args) => plans::run(args, store).await,

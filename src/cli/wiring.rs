@@ -27,7 +27,6 @@ pub(super) async fn pipeline(config: Option<&Path>) -> Result<Pipeline, Failure>
         config,
         catalog,
         models,
-        iam,
         policy: Box::new(FixedRule),
         cloud,
         store,

@@ -172,7 +172,11 @@ impl Family {
         let everything = Template::compile(&Value::from("*"))
             .map_err(|error| Refused::new(Code::Internal, error.to_string(), "report it"))?;
         let actions: Vec<String> = actions.into_iter().map(|action| action.name).collect();
-        Ok(if actions.is_empty() { Vec::new() } else { vec![Scope { actions, resources: vec![everything], because: None }] })
+        Ok(if actions.is_empty() {
+            Vec::new()
+        } else {
+            vec![Scope { actions, resources: vec![everything], because: None }]
+        })
     }
 
     fn not_mine(&self, operation: &OperationId, floor: Effect, catalog: &Catalog) -> Refused {

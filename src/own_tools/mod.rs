@@ -1,5 +1,6 @@
 //! The few tools of the server's own. They change nothing at AWS.
 
+mod find_operations;
 mod list_plans;
 mod plan_status;
 mod whoami;
@@ -16,6 +17,8 @@ use crate::pipeline::World;
 /// A tool of the server's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OwnTool {
+    /// Finds AWS operations by name and parameter.
+    FindOperations,
     /// Lists the agent's plans.
     ListPlans,
     /// What has become of a plan.
@@ -35,7 +38,7 @@ struct Sheet {
 
 impl OwnTool {
     /// All of them, in the order they are listed.
-    pub const ALL: [Self; 3] = [Self::ListPlans, Self::PlanStatus, Self::Whoami];
+    pub const ALL: [Self; 4] = [Self::FindOperations, Self::ListPlans, Self::PlanStatus, Self::Whoami];
 
     /// The tool of that name.
     pub fn named(name: &str) -> Option<Self> {
@@ -73,6 +76,7 @@ impl OwnTool {
     /// Answers a request: structured and as text.
     pub async fn serve(self, request: &ToolRequest, world: &World) -> Result<(Value, String), Refused> {
         match self {
+            Self::FindOperations => find_operations::serve(request, world),
             Self::ListPlans => list_plans::serve(request, world).await,
             Self::PlanStatus => plan_status::serve(request, world).await,
             Self::Whoami => whoami::serve(request, world),
@@ -81,6 +85,7 @@ impl OwnTool {
 
     fn sheet(self) -> Sheet {
         match self {
+            Self::FindOperations => find_operations::sheet(),
             Self::ListPlans => list_plans::sheet(),
             Self::PlanStatus => plan_status::sheet(),
             Self::Whoami => whoami::sheet(),

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::approval::ask::{Answer, Prompt};
 use crate::audit::record::Answered;
+use crate::aws::iam::IamFacts;
 use crate::call::request::{Caller, ClientInfo};
 use crate::config::{Account, Environment, ManifestsConfig};
 use crate::names::{Agent, CallId, Human, Region, SessionId, Stage};
@@ -120,7 +121,6 @@ async fn desk_with(cloud: FakeCloud, store: Option<Arc<dyn Store>>) -> Desk {
         config,
         catalog,
         models,
-        iam,
         policy: Box::new(FixedRule),
         cloud: Arc::new(cloud.clone()),
         store,

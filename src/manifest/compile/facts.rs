@@ -171,7 +171,8 @@ impl<'a> Checker<'a, '_, '_> {
                         if !own && scope.because.is_none() {
                             let names: Vec<&str> = needed.iter().map(|need| need.name.as_str()).collect();
                             let message = format!("`{}` does not need `{action}`", self.tool.operation);
-                            let mend = format!("take it out, or say why in `because`; needed: `{}`", names.join("`, `"));
+                            let mend =
+                                format!("take it out, or say why in `because`; needed: `{}`", names.join("`, `"));
                             self.report.at(&pointer, message, mend);
                         }
                         self.resources(scope_index, action, &known);
