@@ -287,7 +287,8 @@ proptest! {
             1 => format!("{key}s_"),
             _ => key.chars().rev().collect::<String>() + "x",
         };
-        let slipped = format!("{}{wrong}{}", &text[..*at], &text[at + key.len()..]);
+        let mut slipped = text.clone();
+        slipped.replace_range(*at..at + key.len(), &wrong);
         let document = document::read(Source::new("slipped.yaml", slipped), Language::Yaml).unwrap();
         prop_assert!(!document::schema::check(&document, &raw::tool_schema()).is_empty(), "`{}` passes", wrong);
     }
