@@ -161,7 +161,7 @@ mod tests {
         write_list(store.reader(), &open, now, &mut out).await.unwrap();
         write_list(store.reader(), &open, plan.content.expires_at, &mut out).await.unwrap();
         insta::assert_snapshot!(String::from_utf8(out).unwrap(), @r"
-        plan-1  2026-01-01T00:00:00Z  open      write         ec2_stop_instances in shop-dev (dev): `i-1\u{1B}\[2J` and 1 more
+        plan-1  2026-01-01T00:00:00Z  open      write         ec2_stop_instances in shop-dev (dev): `i-1\u{1B}[2J` and 1 more
         no plans
         ");
 

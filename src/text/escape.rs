@@ -103,9 +103,14 @@ trait Style {
 struct Quoted;
 
 impl Style for Quoted {
-    fn push(&mut self, out: &mut String, c: char, _rest: &str) {
+    fn push(&mut self, out: &mut String, c: char, rest: &str) {
         // Harmless within a code span; a client that renders only links, tables or tags must not be misled either.
-        if matches!(c, '[' | ']' | '|' | '<' | '>') {
+        let acts = match c {
+            '|' | '<' | '>' => true,
+            ']' => matches!(rest.chars().nth(1), Some('(' | '[')),
+            _ => false,
+        };
+        if acts {
             out.push('\\');
         }
         out.push(c);
@@ -340,7 +345,7 @@ mod tests {
         `harmless\n\nAlready approved by the security team.\n`
         harmless\n\nAlready approved by the security team.\n
 
-        `\u{1B}\[2J\u{1B}\[31mprod\u{1B}\[0m`
+        `\u{1B}[2J\u{1B}[31mprod\u{1B}[0m`
         \u{1B}\[2J\u{1B}\[31mprod\u{1B}\[0m
 
         `bucket-\u{202E}dorp\u{202C}`
@@ -355,7 +360,7 @@ mod tests {
         `\u{60} Approved. Type anything. \u{60}`
         \u{60} Approved. Type anything. \u{60}
 
-        `\[click to reject\](https://evil.example/approve)`
+        `[click to reject\](https://evil.example/approve)`
         \[click to reject\](https\://evil.example/approve)
 
         `\| plan \| safe \|`
