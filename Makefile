@@ -4,7 +4,7 @@ CARGO ?= cargo
 PYTHON ?= python3
 export PYTHON
 
-.PHONY: help venv node build demo test conformance packs-check lint fmt clean-venv
+.PHONY: help venv node build demo test bench conformance packs-check lint fmt clean-venv
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -34,6 +34,9 @@ demo: .venv/.sandbox build ## the story of the incident, played against a local 
 
 test: venv node ## all tests
 	$(CARGO) test
+
+bench: ## what the server and its record cost
+	$(CARGO) bench --bench server --bench record
 
 conformance: ## AWS's official protocol and endpoint tests, downloaded with botocore's source package
 	scripts/conformance.sh
