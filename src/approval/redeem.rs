@@ -145,8 +145,11 @@ async fn confirmation(
         Refused::new(Code::Internal, "the prompt has no digest", "tell an operator")
             .with_operator_detail(error.to_string())
     })?;
-    let asked = event(plan, clock, What::Asked { plan: content.id.clone(), digest, prompt: shown });
-    store.append(vec![asked]).await.map_err(not_recorded)?;
+    // With the newest protocol the answer comes in a second call; the question was recorded in the first.
+    if asker.resumes().as_ref() != Some(&content.id) {
+        let asked = event(plan, clock, What::Asked { plan: content.id.clone(), digest, prompt: shown });
+        store.append(vec![asked]).await.map_err(not_recorded)?;
+    }
     match asker.ask(&prompt).await {
         Answer::Suspended => Ok(Confirmation::Suspended(prompt)),
         Answer::Typed { text: typed, after } if typed == prompt.expected => {

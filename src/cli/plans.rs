@@ -9,11 +9,13 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::audit::event::{Event, ResultWord, What};
 use crate::clock::SystemClock;
 use crate::names::{Agent, PlanId};
 use crate::plan::filed::{FiledPlan, PlanState};
-use crate::ports::{Clock, PlanFilter};
-use crate::store::Reader;
+use crate::plan::text;
+use crate::ports::{Clock, PlanFilter, Store};
+use crate::store::{Reader, SqliteStore};
 use crate::text::escape::quoted;
 
 /// `countersign plans`
@@ -45,10 +47,26 @@ pub struct PlanArgs {
 
 #[derive(Debug, Subcommand)]
 enum PlanCommand {
-    /// Shows one plan as a whole, as JSON.
+    /// Show one plan as a whole.
     Show {
         /// The plan's id.
         id: String,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say how a plan ended whose outcome is unknown, after looking for yourself.
+    ///
+    /// Until then its targets stay held, so that nothing changes what nobody knows the state of.
+    Settle {
+        /// The plan's id.
+        id: String,
+        /// What you found: the call was carried out (`applied`), or it was not (`failed`).
+        #[arg(long = "as", value_name = "applied|failed", value_parser = parse_final)]
+        state: PlanState,
+        /// How you know; goes on record.
+        #[arg(long, value_name = "TEXT")]
+        because: String,
     },
 }
 
@@ -69,10 +87,39 @@ pub async fn run(
     args: PlanArgs,
     configured: impl FnOnce() -> Result<PathBuf, Box<dyn Error>>,
 ) -> Result<ExitCode, Box<dyn Error>> {
-    let PlanArgs { store, command: PlanCommand::Show { id } } = args;
-    let reader = Reader::open(&store.map_or_else(configured, Ok)?).await?;
-    write_one(&reader, &id, SystemClock.now(), &mut anstream::stdout().lock()).await?;
+    let PlanArgs { store, command } = args;
+    let path = store.map_or_else(configured, Ok)?;
+    match command {
+        PlanCommand::Show { id, json } => {
+            let reader = Reader::open(&path).await?;
+            write_one(&reader, &id, json, SystemClock.now(), &mut anstream::stdout().lock()).await?;
+        }
+        PlanCommand::Settle { id, state, because } => {
+            let store = SqliteStore::open(&path).await?;
+            settle(&store, &id, state, &because, &SystemClock).await?;
+            store.close().await;
+            writeln!(anstream::stdout().lock(), "plan {id} is {state}, and that is on record")?;
+        }
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn settle(
+    store: &SqliteStore,
+    id: &str,
+    state: PlanState,
+    because: &str,
+    clock: &dyn Clock,
+) -> Result<(), Box<dyn Error>> {
+    let plan = find(store.reader(), id, clock.now()).await?;
+    if plan.state != PlanState::Unknown {
+        return Err(format!("plan {id} is {}: only a plan whose outcome is unknown can be settled", plan.state).into());
+    }
+    let result = if state == PlanState::Applied { ResultWord::Applied } else { ResultWord::Failed };
+    let detail = format!("settled by hand: {}", because.chars().take(500).collect::<String>());
+    let what = What::Reconciled { plan: plan.content.id.clone(), result, detail };
+    store.settle(&plan.content.id, state, Event { at: clock.now(), call: None, caller: None, what }).await?;
+    Ok(())
 }
 
 async fn write_list(
@@ -86,16 +133,33 @@ async fn write_list(
         writeln!(out, "no plans")?;
     }
     for plan in plans {
-        writeln!(out, "{}", line(&plan))?;
+        writeln!(out, "{}", text::line(&plan))?;
     }
     Ok(())
 }
 
-async fn write_one(reader: &Reader, id: &str, now: Timestamp, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
-    let plan = reader.plan(&PlanId::from_outside(id), now).await?;
-    let plan = plan.ok_or_else(|| format!("there is no plan {}: `countersign plans` lists them", quoted(id, 64)))?;
-    writeln!(out, "{}", ascii(&serde_json::to_string_pretty(&plan)?))?;
+async fn write_one(
+    reader: &Reader,
+    id: &str,
+    json: bool,
+    now: Timestamp,
+    out: &mut dyn Write,
+) -> Result<(), Box<dyn Error>> {
+    let plan = find(reader, id, now).await?;
+    if json {
+        writeln!(out, "{}", ascii(&serde_json::to_string_pretty(&plan)?))?;
+    } else {
+        writeln!(out, "{}\n{}", text::line(&plan), text::full(&plan.content, plan.digest))?;
+        if let Some(outcome) = &plan.outcome {
+            writeln!(out, "  outcome     {}", quoted(outcome, 400))?;
+        }
+    }
     Ok(())
+}
+
+async fn find(reader: &Reader, id: &str, now: Timestamp) -> Result<FiledPlan, Box<dyn Error>> {
+    let plan = reader.plan(&PlanId::from_outside(id), now).await?;
+    Ok(plan.ok_or_else(|| format!("there is no plan {}: `countersign plans` lists them", quoted(id, 64)))?)
 }
 
 /// The same JSON with only ASCII in it, and so nothing that a terminal acts upon or shows in disguise.
@@ -112,23 +176,11 @@ fn ascii(json: &str) -> String {
     text
 }
 
-fn line(plan: &FiledPlan) -> String {
-    let content = &plan.content;
-    let targets = match content.targets.as_slice() {
-        [] => content.operation.to_string(),
-        [one] => quoted(&one.id, 64),
-        [first, rest @ ..] => format!("{} and {} more", quoted(&first.id, 64), rest.len()),
-    };
-    format!(
-        "{}  {:.0}  {:<8}  {:<12}  {} in {} ({}): {targets}",
-        content.id,
-        content.created_at,
-        plan.state.word(),
-        content.effect.word(),
-        content.tool,
-        content.account.name,
-        content.account.stage,
-    )
+fn parse_final(text: &str) -> Result<PlanState, String> {
+    match parse_state(text) {
+        Ok(state @ (PlanState::Applied | PlanState::Failed)) => Ok(state),
+        _ => Err("say `applied` or `failed`".to_owned()),
+    }
 }
 
 fn parse_state(text: &str) -> Result<PlanState, String> {
@@ -139,9 +191,6 @@ fn parse_state(text: &str) -> Result<PlanState, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::event::{Event, What};
-    use crate::ports::Store;
-    use crate::store::SqliteStore;
     use crate::testing::open_plan;
 
     #[tokio::test]
@@ -166,11 +215,41 @@ mod tests {
         ");
 
         let mut out = Vec::new();
-        write_one(store.reader(), "plan-1", now, &mut out).await.unwrap();
+        write_one(store.reader(), "plan-1", true, now, &mut out).await.unwrap();
         assert!(out.iter().all(|byte| *byte == b'\n' || (b' '..=b'~').contains(byte)));
         assert_eq!(serde_json::from_slice::<FiledPlan>(&out).unwrap(), plan);
-        let none = write_one(store.reader(), "plan-2", now, &mut out).await.unwrap_err();
+        let none = write_one(store.reader(), "plan-2", false, now, &mut out).await.unwrap_err();
         assert_eq!(none.to_string(), "there is no plan `plan-2`: `countersign plans` lists them");
+    }
+
+    #[tokio::test]
+    async fn only_an_unknown_outcome_is_settled_by_hand() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("countersign.db");
+        let store = SqliteStore::open(&path).await.unwrap();
+        let clock = crate::testing::FixedClock::default();
+        let mut plan = open_plan(&["i-1"], clock.now()).unwrap();
+        plan.content.obligations.clear();
+        plan.digest = plan.content.digest().unwrap();
+        let id = plan.content.id.clone();
+        let event = || Event { at: clock.now(), call: None, caller: None, what: What::Served { tool: "t".into() } };
+        store.file_plan(plan.clone(), event()).await.unwrap();
+        let early = settle(&store, id.as_str(), PlanState::Applied, "I looked", &clock).await.unwrap_err();
+        assert!(early.to_string().contains("is open"), "{early}");
+        let claim = crate::ports::Claim {
+            plan: id.clone(),
+            digest: plan.digest,
+            grants: Vec::new(),
+            targets: vec!["arn".into()],
+            now: clock.now(),
+            per_hour: None,
+        };
+        store.claim(claim, event()).await.unwrap();
+        store.settle(&id, PlanState::Unknown, event()).await.unwrap();
+        settle(&store, id.as_str(), PlanState::Failed, "the instance still runs", &clock).await.unwrap();
+        assert_eq!(find(store.reader(), id.as_str(), clock.now()).await.unwrap().state, PlanState::Failed);
+        let records = store.records(1, 100).await.unwrap();
+        assert!(records.last().unwrap().event.contains("settled by hand: the instance still runs"));
     }
 
     #[test]

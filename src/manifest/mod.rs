@@ -13,6 +13,6 @@ mod shapes;
 mod shipped;
 pub mod spec;
 pub mod template;
-pub mod tool_schema;
 #[cfg(test)]
 mod tests;
+pub mod tool_schema;

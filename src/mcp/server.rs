@@ -147,7 +147,7 @@ impl<D: Desk> Server<D> {
             () = context.ct.cancelled() => { cancel.cancel(); handled.await }
             () = self.closing.cancelled() => { cancel.cancel(); handled.await }
         };
-        let milliseconds = started.elapsed().as_millis();
+        let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         match recorded {
             Ok(recorded) => {
                 let answer = match recorded.answer() {

@@ -36,7 +36,7 @@ pub async fn identify(
     clock: &dyn Clock,
     time_to_live: std::time::Duration,
 ) -> Result<Identity, Refused> {
-    let now = clock.now();
+    let now = whole_seconds(clock.now());
     let named = match call.intention() {
         Intention::Apply(Some(named)) => Some(named.clone()),
         Intention::Apply(None) => resumed,
@@ -63,6 +63,11 @@ pub async fn identify(
             "make a preview with `dry_run: true` and pass the `plan_id` it returns",
         )),
     }
+}
+
+/// People read these times; fractions of a second tell them nothing.
+fn whole_seconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
 fn usable(filed: &FiledPlan, now: Timestamp) -> Result<(), Refused> {

@@ -48,18 +48,20 @@ pub fn status(filed: &FiledPlan) -> Value {
 /// One line, for lists.
 pub fn line(filed: &FiledPlan) -> String {
     let content = &filed.content;
-    let targets: Vec<String> = content.targets.iter().take(3).map(|target| quoted(&target.id, 60)).collect();
-    let more = content.targets.len().saturating_sub(3);
+    let targets = match content.targets.as_slice() {
+        [] => content.operation.to_string(),
+        [one] => quoted(&one.id, 64),
+        [first, rest @ ..] => format!("{} and {} more", quoted(&first.id, 64), rest.len()),
+    };
     format!(
-        "{}  {:8}  {:12}  {} in {} ({}): {}{}",
+        "{}  {:.0}  {:<8}  {:<12}  {} in {} ({}): {targets}",
         content.id,
-        filed.state,
-        content.effect,
+        content.created_at,
+        filed.state.word(),
+        content.effect.word(),
         content.tool,
         content.account.name,
         content.account.stage,
-        if targets.is_empty() { content.operation.to_string() } else { targets.join(", ") },
-        if more > 0 { format!(" and {more} more") } else { String::new() },
     )
 }
 
