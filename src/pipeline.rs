@@ -141,7 +141,7 @@ impl Pipeline {
         };
         match approved {
             Step::Done(recorded) => Ok(recorded),
-            Step::Go(approved) => self.carry_out(approved, origin).await,
+            Step::Go(approved) => self.carry_out(*approved, origin).await,
         }
     }
 
@@ -171,7 +171,7 @@ impl Pipeline {
 /// How far the first part of the chain got.
 enum Step {
     Done(Recorded),
-    Go(ApprovedPlan),
+    Go(Box<ApprovedPlan>),
 }
 
 impl World {

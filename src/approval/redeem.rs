@@ -27,7 +27,7 @@ pub struct ApprovedPlan {
 #[derive(Debug)]
 pub enum Redemption {
     /// Everything is there.
-    Approved(ApprovedPlan),
+    Approved(Box<ApprovedPlan>),
     /// The person is being asked through the answer to this call.
     Suspended(Prompt),
 }
@@ -40,7 +40,7 @@ pub async fn redeem(
     clock: &dyn Clock,
 ) -> Result<Redemption, Refused> {
     let Some(sheet) = plan.sheet() else {
-        return Ok(Redemption::Approved(ApprovedPlan { plan, grants: Vec::new() }));
+        return Ok(Redemption::Approved(Box::new(ApprovedPlan { plan, grants: Vec::new() })));
     };
     previewed(&plan, sheet, store, clock).await?;
     approvals(sheet)?;
@@ -49,7 +49,7 @@ pub async fn redeem(
         Confirmation::Granted(grant) => vec![grant],
         Confirmation::Suspended(prompt) => return Ok(Redemption::Suspended(prompt)),
     };
-    Ok(Redemption::Approved(ApprovedPlan { plan, grants }))
+    Ok(Redemption::Approved(Box::new(ApprovedPlan { plan, grants })))
 }
 
 impl ApprovedPlan {
