@@ -71,6 +71,7 @@ pub mod call;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod demo;
 pub mod digest;
 pub mod document;
 pub mod execute;

@@ -3,6 +3,7 @@
 pub mod audit;
 mod audit_line;
 pub mod config;
+pub mod demo;
 pub mod manifest;
 pub mod plans;
 mod problems;
@@ -57,6 +58,8 @@ enum Command {
     Plan(plans::PlanArgs),
     /// Start, reset and stop a local cloud to try things on.
     Sandbox(sandbox::SandboxArgs),
+    /// Replay the incident this exists for, on a local cloud.
+    Demo(demo::DemoArgs),
 }
 
 /// Runs the command line. Exit codes: 0 done, 1 the answer is bad news (a broken record, a failed check), 2 it could not
@@ -88,6 +91,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Plans(args) => plans::list(args, store).await,
         Command::Plan(args) => plans::run(args, store).await,
         Command::Sandbox(args) => sandbox::run(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Demo(args) => demo::run(args).await,
     }
 }
 

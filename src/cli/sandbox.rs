@@ -1,10 +1,10 @@
 //! `countersign sandbox`: a local cloud to try things on.
 
-use std::error::Error;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::Failure;
 use crate::sandbox::connect::Connection;
 use crate::sandbox::{ACCOUNTS, DEFAULT_FOLDER, REGION, Sandbox, SandboxError, SandboxOptions};
 
@@ -41,7 +41,7 @@ struct UpArgs {
 }
 
 /// Runs the command.
-pub async fn run(args: SandboxArgs) -> Result<(), Box<dyn Error>> {
+pub async fn run(args: SandboxArgs) -> Result<(), Failure> {
     let SandboxArgs { dir, command } = args;
     match command {
         SandboxCommand::Up(UpArgs { port, python }) => {
