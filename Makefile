@@ -4,7 +4,7 @@ CARGO ?= cargo
 PYTHON ?= python3
 export PYTHON
 
-.PHONY: help venv node build demo test bench conformance packs-check lint fmt clean-venv
+.PHONY: help venv node build demo test bench conformance packs-check ci lint fmt clean-venv
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -44,6 +44,9 @@ conformance: ## AWS's official protocol and endpoint tests, downloaded with boto
 packs-check: ## that data/ is what its scripts make of the pinned packages
 	$(PYTHON) scripts/model_pack.py --check
 	$(PYTHON) scripts/iam_facts.py --check
+
+ci: ## everything that continuous integration runs
+	.ci/run
 
 lint: ## formatting and lints
 	$(CARGO) fmt --check
