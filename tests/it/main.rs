@@ -9,4 +9,5 @@
 )]
 
 mod demo;
+mod readme;
 mod sandbox;

@@ -1,0 +1,75 @@
+//! The README: what it says of tools and files is what they are.
+
+use countersign::aws::iam::IamFacts;
+use countersign::aws::models::Models;
+use countersign::config::ManifestsConfig;
+use countersign::manifest::catalog::Catalog;
+use countersign::own_tools::OwnTool;
+
+const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+const BEGIN: &str = "<!-- tools: checked by tests/it/readme.rs -->\n";
+const END: &str = "<!-- end of tools -->";
+
+/// With `UPDATE_README` set the table is written instead of compared.
+#[test]
+fn the_table_of_tools_is_that_of_the_catalog() {
+    let readme = std::fs::read_to_string(README).unwrap();
+    let (before, rest) = readme.split_once(BEGIN).unwrap();
+    let (present, after) = rest.split_once(END).unwrap();
+    let wanted = table();
+    if std::env::var_os("UPDATE_README").is_some() {
+        std::fs::write(README, format!("{before}{BEGIN}{wanted}{END}{after}")).unwrap();
+        return;
+    }
+    assert_eq!(present, wanted, "write it with `UPDATE_README=1 cargo test --test it readme`");
+}
+
+fn table() -> String {
+    let (models, iam) = (Models::embedded().unwrap(), IamFacts::embedded().unwrap());
+    let catalog = Catalog::load(&ManifestsConfig::default(), &models, &iam).unwrap();
+    let row = |name: &str, effect: &str, calls: &str, title: &str| format!("| `{name}` | {effect} | {calls} | {title} |\n");
+    let mut rows: Vec<String> = catalog
+        .tools()
+        .map(|tool| row(&tool.name, &tool.effect.to_string(), &format!("`{}`", tool.operation), &tool.title))
+        .collect();
+    rows.extend(catalog.families().map(|family| {
+        let (effect, calls) = match family.changes() {
+            true => (format!("{} or worse", family.effect()), "any other operation"),
+            false => (family.effect().to_string(), "any other read but of secrets"),
+        };
+        row(family.name(), &effect, calls, family.title())
+    }));
+    rows.extend(OwnTool::ALL.into_iter().map(|own| {
+        let listing = own.listing();
+        row(&listing.name, &listing.effect.to_string(), "nothing that changes", &listing.title)
+    }));
+    rows.sort();
+    format!("| tool | effect | calls | |\n|---|---|---|---|\n{}", rows.concat())
+}
+
+#[test]
+fn quoted_files_say_what_is_quoted() {
+    let readme = std::fs::read_to_string(README).unwrap();
+    let mut quotations = 0;
+    for quotation in readme.split("<!-- from ").skip(1) {
+        let (file, rest) = quotation.split_once(" -->\n```").unwrap();
+        let (_language, rest) = rest.split_once('\n').unwrap();
+        let (text, _) = rest.split_once("```").unwrap();
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+        assert!(std::fs::read_to_string(&path).unwrap().contains(text), "{file} does not say\n{text}");
+        quotations += 1;
+    }
+    assert_eq!(quotations, 2);
+}
+
+#[test]
+fn linked_files_exist() {
+    let readme = std::fs::read_to_string(README).unwrap();
+    let links = readme.split("](").skip(1).filter_map(|link| link.split_once(')')).map(|(target, _)| target);
+    let local: Vec<&str> = links.filter(|target| !target.starts_with("http")).collect();
+    assert!(local.len() > 5, "{local:?}");
+    for target in local {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(target);
+        assert!(path.exists(), "{target} is linked and missing");
+    }
+}
