@@ -43,7 +43,7 @@ pub fn of(content: &PlanContent, digest: Digest, expected: &str) -> Prompt {
         plan: content.id.clone(),
         digest,
         text: lines.join("\n"),
-        field_label: "The text to type".to_owned(),
+        field_label: format!("Type {expected} to allow this"),
         expected: expected.to_owned(),
     }
 }
