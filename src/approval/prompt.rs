@@ -102,9 +102,9 @@ fn dependents(content: &PlanContent) -> Vec<String> {
         .map(|d| match d.count {
             Some(count) => {
                 let names = d.sample.iter().take(3).map(|name| quoted(name, 40)).collect::<Vec<_>>().join(", ");
-                format!("Goes with it: {count} {} ({names})", d.label)
+                format!("Depends on it: {count} {} ({names})", d.label)
             }
-            None => format!("Goes with it: {}: not known how many", d.label),
+            None => format!("Depends on it: {}: not known how many", d.label),
         })
         .collect();
     if let Some(more) = told.len().checked_sub(DEPENDENT_LINES).filter(|more| *more > 0) {

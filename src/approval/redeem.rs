@@ -106,7 +106,10 @@ fn approvals(sheet: &Sheet) -> Result<(), Refused> {
                 Code::NeedsSecondPerson,
                 format!(
                     "`{}` is {} and account `{}` is {}: it needs {people}",
-                    sheet.content.tool, sheet.content.effect, sheet.content.account.name, sheet.content.account.stage
+                    sheet.content.operation,
+                    sheet.content.effect,
+                    sheet.content.account.name,
+                    sheet.content.account.stage
                 ),
                 "nobody can give that consent through the agent's own client; hand the plan to a person who operates \
                  this account",

@@ -19,9 +19,7 @@ pub fn read(outcome: &Outcome, reply: &CloudReply, models: &Models, most_bytes: 
     };
     let (result, cut) = fit(projected, most_bytes);
     let mut structured = json!({ "result": result });
-    if let (Some(cut), Value::Object(members)) = (&cut, &mut structured) {
-        members.insert("cut".to_owned(), json!(cut));
-    }
+    note(&mut structured, cut);
     let text = structured.to_string();
     (structured, text)
 }
@@ -38,17 +36,23 @@ pub fn applied(
     let spec = call.call().spec();
     let (result, cut) = fit(without_secrets(models, &spec.operation, &reply.output), most_bytes);
     let targets: Vec<&str> = call.targets().iter().map(|target| target.arn.as_str()).collect();
-    let structured = json!({
+    let mut structured = json!({
         "status": "applied",
         "plan_id": plan,
         "operation": spec.operation,
         "targets": targets,
         "request_id": reply.request_id,
         "result": result,
-        "cut": cut,
     });
+    note(&mut structured, cut);
     let text = format!("Applied plan {plan}: {} was accepted by AWS.\n{structured}", spec.operation);
     (structured, text)
+}
+
+fn note(structured: &mut Value, cut: Option<String>) {
+    if let (Some(cut), Value::Object(members)) = (cut, structured) {
+        members.insert("cut".to_owned(), json!(cut));
+    }
 }
 
 /// An answer that can't be judged is withheld.

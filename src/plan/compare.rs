@@ -80,11 +80,13 @@ fn refusal(filed: &FiledPlan, found: Vec<Difference>) -> Refused {
     } else {
         (Code::Drift, "things changed at AWS since the preview")
     };
-    let shown: Vec<&Difference> = found
-        .iter()
-        // The request and the digests follow from what differs elsewhere.
-        .filter(|d| found.len() == 1 || !(d.path.starts_with("request") || d.path.ends_with("_digest")))
-        .collect();
+    // What was asked for is the cause; targets, request and digests only follow from it.
+    let cause = |d: &Difference| match code {
+        Code::PlanMismatch => asked_for.iter().chain(&["policy", "manifest"]).any(|word| d.path.starts_with(word)),
+        _ => !d.path.starts_with("request"),
+    };
+    let follows = |d: &Difference| found.len() > 1 && (d.path.ends_with("_digest") || !cause(d));
+    let shown: Vec<&Difference> = found.iter().filter(|d| !follows(d)).collect();
     let mut lines: Vec<String> =
         shown.iter().take(SHOWN).map(|d| format!("{}: {} → {}", d.path, brief(&d.before), brief(&d.now))).collect();
     if shown.len() > SHOWN {
