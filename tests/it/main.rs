@@ -1,6 +1,7 @@
-//! Integration tests, in one binary. They need `make venv`.
+//! Integration tests, in one binary: the real server over stdio, before real clouds and one that misbehaves. They need
+//! `make venv node`.
 
-#![allow(
+#![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
@@ -11,3 +12,5 @@
 mod demo;
 mod readme;
 mod sandbox;
+mod support;
+mod threats;

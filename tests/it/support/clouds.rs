@@ -1,0 +1,87 @@
+//! The clouds that all tests of this binary share: one sandbox (ministack) and one moto, started when first needed.
+//!
+//! A test that changes something makes its own targets first. Both end with this process.
+
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use countersign::ports::CloudError;
+use countersign::sandbox::moto::Moto;
+use countersign::sandbox::{Sandbox, SandboxAccount, SandboxOptions};
+use serde_json::{Value, json};
+
+static SANDBOX: LazyLock<Sandbox> = LazyLock::new(|| {
+    started(|| async {
+        let options = SandboxOptions { dir: folder("sandbox"), port: None, python: None };
+        Sandbox::start(options).await.unwrap_or_else(|error| panic!("{error}"))
+    })
+});
+
+static MOTO: LazyLock<Moto> = LazyLock::new(|| {
+    started(|| async { Moto::start(&folder("moto"), None).await.unwrap_or_else(|error| panic!("{error}")) })
+});
+
+/// The seeded sandbox. Without `.venv` this fails and names the command that makes it; it never skips.
+pub(crate) async fn sandbox() -> &'static Sandbox {
+    tokio::task::spawn_blocking(|| &*SANDBOX).await.unwrap()
+}
+
+/// moto's EC2, which honours `DryRun`.
+pub(crate) async fn moto() -> &'static Moto {
+    tokio::task::spawn_blocking(|| &*MOTO).await.unwrap()
+}
+
+/// Calls the sandbox with an account's root key, past the server.
+pub(crate) async fn root_call(account: &SandboxAccount, operation: &str, arguments: Value) -> Result<Value, CloudError> {
+    let session = sandbox().await.root(account).await.unwrap();
+    session.send(&operation.parse().unwrap(), &arguments).await.map(|reply| reply.output)
+}
+
+/// Runs an instance of the test's own in the sandbox.
+pub(crate) async fn run_instance(account: &SandboxAccount, name: &str) -> String {
+    let arguments = json!({
+        "ImageId": "ami-0abcdef1234567890", "InstanceType": "t3.small", "MinCount": 1, "MaxCount": 1,
+        "TagSpecifications": [{ "ResourceType": "instance", "Tags": [{ "Key": "Name", "Value": name }] }],
+    });
+    let made = root_call(account, "ec2:RunInstances", arguments).await.unwrap();
+    made["Instances"][0]["InstanceId"].as_str().unwrap().to_owned()
+}
+
+/// The state of an instance in the sandbox.
+pub(crate) async fn instance_state(account: &SandboxAccount, id: &str) -> String {
+    let found = root_call(account, "ec2:DescribeInstances", json!({ "InstanceIds": [id] })).await.unwrap();
+    found["Reservations"][0]["Instances"][0]["State"]["Name"].as_str().unwrap().to_owned()
+}
+
+/// Makes a DynamoDB table of the test's own in the sandbox.
+pub(crate) async fn create_table(account: &SandboxAccount, name: &str) {
+    let arguments = json!({
+        "TableName": name,
+        "AttributeDefinitions": [{ "AttributeName": "id", "AttributeType": "S" }],
+        "KeySchema": [{ "AttributeName": "id", "KeyType": "HASH" }],
+        "BillingMode": "PAY_PER_REQUEST",
+    });
+    root_call(account, "dynamodb:CreateTable", arguments).await.unwrap();
+}
+
+/// Whether a DynamoDB table is in the sandbox.
+pub(crate) async fn table_exists(account: &SandboxAccount, name: &str) -> bool {
+    match root_call(account, "dynamodb:DescribeTable", json!({ "TableName": name })).await {
+        Ok(_) => true,
+        Err(CloudError::Refused { code, .. }) if code == "ResourceNotFoundException" => false,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// A folder of this process, in cargo's folder for such things.
+fn folder(name: &str) -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&folder);
+    folder
+}
+
+/// Starts something in a runtime of its own: the test that comes first may end long before the others.
+fn started<T: Send, F: Future<Output = T>>(start: impl FnOnce() -> F + Send) -> T {
+    let run = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(start());
+    std::thread::scope(|scope| scope.spawn(run).join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}

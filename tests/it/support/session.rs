@@ -1,0 +1,277 @@
+//! A real client (rmcp's) of the real binary, over its standard input and output, with a scripted person.
+
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rmcp::handler::client::ClientHandler;
+use rmcp::model::{
+    CallToolRequestParams, CallToolResponse, CallToolResult, ClientCapabilities, ClientConfig, ElicitRequestParams,
+    ElicitResult, ElicitationAction, ErrorData, Implementation, InputRequiredResult, InputResponses, ProtocolVersion, Tool,
+};
+use rmcp::service::{ClientLifecycleMode, ClientServiceExt, RequestContext, RoleClient, RunningService, ServiceError};
+use serde_json::{Value, json};
+use tokio::io::AsyncReadExt;
+use tokio::process::{Child, Command};
+
+use super::installation::Installation;
+use super::with;
+
+/// Versions in which the server asks the person with a request of its own.
+pub(crate) const OLDER: [ProtocolVersion; 2] = [ProtocolVersion::V_2025_06_18, ProtocolVersion::V_2025_11_25];
+
+/// The version in which the question is a result.
+pub(crate) const NEWEST: ProtocolVersion = ProtocolVersion::V_2026_07_28;
+
+/// All of them.
+pub(crate) const VERSIONS: [ProtocolVersion; 3] =
+    [ProtocolVersion::V_2025_06_18, ProtocolVersion::V_2025_11_25, ProtocolVersion::V_2026_07_28];
+
+/// What the person at the client does with a form.
+#[derive(Clone)]
+pub(crate) enum Act {
+    /// Types a text and accepts.
+    Types(String),
+    /// The same, after something else has happened while the form was open.
+    Meanwhile(Arc<dyn Fn() + Send + Sync>, String),
+    /// The client accepts with this content (or none), whatever the form asks for.
+    Accepts(Option<Value>),
+    Declines,
+    Cancels,
+    /// Never answers.
+    Ignores,
+    /// The client did not declare that it has forms.
+    HasNoForms,
+    /// The client declared it, and answers with an error.
+    FailsToShow,
+}
+
+impl Act {
+    pub(crate) fn types(text: &str) -> Self {
+        Self::Types(text.to_owned())
+    }
+}
+
+/// A server process and its client.
+pub(crate) struct Session {
+    client: RunningService<RoleClient, Person>,
+    server: Child,
+    person: Person,
+    log: Arc<Mutex<String>>,
+}
+
+/// The answer of a tool.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) result: CallToolResult,
+}
+
+impl Session {
+    /// Starts a server of `installation` and shakes hands.
+    pub(crate) async fn start(installation: &Installation, version: ProtocolVersion, act: Act) -> Self {
+        Self::start_with(installation.command(), version, act).await
+    }
+
+    /// Starts a server by a command that only lacks `serve`.
+    pub(crate) async fn start_with(command: std::process::Command, version: ProtocolVersion, act: Act) -> Self {
+        let mut command = Command::from(command);
+        command.arg("serve").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut server = command.spawn().unwrap();
+        let (stdin, stdout) = (server.stdin.take().unwrap(), server.stdout.take().unwrap());
+        let log = collected(server.stderr.take().unwrap());
+        let lifecycle = if version == NEWEST {
+            ClientLifecycleMode::Discover { preferred_versions: vec![NEWEST] }
+        } else {
+            ClientLifecycleMode::Initialize
+        };
+        let person = Person { version, act: Arc::new(Mutex::new(act)), forms: Arc::default() };
+        let connected = person.clone().serve_with_lifecycle((stdout, stdin), lifecycle).await;
+        let client = match connected {
+            Ok(client) => client,
+            Err(error) => {
+                let _ = tokio::time::timeout(Duration::from_secs(5), server.wait()).await;
+                panic!("no session: {error}\n{}", log.lock().unwrap());
+            }
+        };
+        Self { client, server, person, log }
+    }
+
+    /// From now on the person does something else.
+    pub(crate) fn now(&self, act: Act) {
+        *self.person.act.lock().unwrap() = act;
+    }
+
+    /// The forms that were shown, in order.
+    pub(crate) fn forms(&self) -> Vec<Value> {
+        self.person.forms.lock().unwrap().clone()
+    }
+
+    pub(crate) async fn tools(&self) -> Vec<Tool> {
+        self.client.list_all_tools().await.unwrap()
+    }
+
+    /// Calls a tool; the person answers what is asked.
+    pub(crate) async fn call(&self, tool: &str, arguments: Value) -> Answer {
+        let result = self.client.call_tool(params(tool, arguments)).await;
+        Answer { result: result.unwrap_or_else(|error| panic!("{error}\n{}", self.log())) }
+    }
+
+    /// Calls a tool on a server that may die meanwhile.
+    pub(crate) async fn try_call(&self, tool: &str, arguments: Value) -> Result<CallToolResult, ServiceError> {
+        self.client.call_tool(params(tool, arguments)).await
+    }
+
+    /// One call without the client's own handling of questions (2026-07-28).
+    pub(crate) async fn call_once(
+        &self,
+        tool: &str,
+        arguments: Value,
+        state: Option<&str>,
+        responses: Option<InputResponses>,
+    ) -> CallToolResponse {
+        let mut params = params(tool, arguments);
+        params.request_state = state.map(str::to_owned);
+        params.input_responses = responses;
+        self.client.call_tool_once(params).await.unwrap()
+    }
+
+    /// The question a call comes back with (2026-07-28).
+    pub(crate) async fn asked(&self, tool: &str, arguments: Value) -> InputRequiredResult {
+        match self.call_once(tool, arguments, None, None).await {
+            CallToolResponse::InputRequired(question) => question,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Answers a question with a text (2026-07-28).
+    pub(crate) async fn answer(&self, tool: &str, arguments: Value, state: &str, text: &str) -> Answer {
+        let form = json!({ "action": "accept", "content": { "confirmation": text } });
+        let responses = InputResponses::from([("confirmation".to_owned(), form)]);
+        match self.call_once(tool, arguments, Some(state), Some(responses)).await {
+            CallToolResponse::Complete(result) => Answer { result },
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Previews a change and returns the arguments that apply it.
+    pub(crate) async fn preview(&self, tool: &str, arguments: &Value) -> Value {
+        let preview = self.call(tool, arguments.clone()).await;
+        with(arguments, json!({ "dry_run": false, "plan_id": preview.plan_id() }))
+    }
+
+    /// Kills the server with SIGKILL.
+    pub(crate) async fn kill(mut self) {
+        self.server.kill().await.unwrap();
+    }
+
+    /// Closes the client's end and waits for the server to end by itself; its exit code and log.
+    pub(crate) async fn end(mut self) -> (Option<i32>, String) {
+        self.client.cancel().await.unwrap();
+        let status = tokio::time::timeout(Duration::from_secs(40), self.server.wait()).await.unwrap().unwrap();
+        (status.code(), self.log.lock().unwrap().clone())
+    }
+
+    /// What the server wrote to standard error.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+}
+
+impl Answer {
+    /// The structured content.
+    pub(crate) fn structured(&self) -> &Value {
+        self.result.structured_content.as_ref().unwrap()
+    }
+
+    /// The text of the first content block.
+    pub(crate) fn text(&self) -> &str {
+        &self.result.content.first().unwrap().as_text().unwrap().text
+    }
+
+    /// The id of the plan that a preview returned.
+    pub(crate) fn plan_id(&self) -> String {
+        assert_ne!(self.result.is_error, Some(true), "{:#}", self.structured());
+        assert_eq!(self.structured()["status"], "preview", "{:#}", self.structured());
+        self.structured()["plan_id"].as_str().unwrap().to_owned()
+    }
+
+    /// Asserts that it was applied.
+    pub(crate) fn applied(&self) {
+        assert_ne!(self.result.is_error, Some(true), "{:#}", self.structured());
+        assert_eq!(self.structured()["status"], "applied", "{:#}", self.structured());
+    }
+
+    /// Asserts a refusal of this code, in the form that every refusal has; returns its message.
+    pub(crate) fn refused(&self, code: &str) -> &str {
+        assert_eq!(self.result.is_error, Some(true), "{:#}", self.structured());
+        let error = &self.structured()["error"];
+        assert_eq!(error["code"], code, "{error:#}");
+        assert!(!error["hint"].as_str().unwrap().is_empty(), "{error:#}");
+        error["message"].as_str().unwrap()
+    }
+
+    /// The hint of a refusal.
+    pub(crate) fn hint(&self) -> &str {
+        self.structured()["error"]["hint"].as_str().unwrap()
+    }
+}
+
+fn params(tool: &str, arguments: Value) -> CallToolRequestParams {
+    CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments.as_object().unwrap().clone())
+}
+
+fn collected(mut stderr: tokio::process::ChildStderr) -> Arc<Mutex<String>> {
+    let log = Arc::new(Mutex::new(String::new()));
+    let into = Arc::clone(&log);
+    tokio::spawn(async move {
+        let mut chunk = [0; 4096];
+        while let Ok(read @ 1..) = stderr.read(&mut chunk).await {
+            into.lock().unwrap().push_str(&String::from_utf8_lossy(&chunk[..read]));
+        }
+    });
+    log
+}
+
+#[derive(Clone)]
+struct Person {
+    version: ProtocolVersion,
+    act: Arc<Mutex<Act>>,
+    forms: Arc<Mutex<Vec<Value>>>,
+}
+
+impl ClientHandler for Person {
+    fn get_info(&self) -> ClientConfig {
+        let capabilities = match *self.act.lock().unwrap() {
+            Act::HasNoForms => ClientCapabilities::builder().build(),
+            _ => ClientCapabilities::builder().enable_elicitation().build(),
+        };
+        ClientConfig::new(capabilities, Implementation::new("countersign-tests", "1"))
+            .with_protocol_version(self.version.clone())
+    }
+
+    async fn create_elicitation(
+        &self,
+        request: ElicitRequestParams,
+        context: RequestContext<RoleClient>,
+    ) -> Result<ElicitResult, ErrorData> {
+        self.forms.lock().unwrap().push(serde_json::to_value(&request).unwrap());
+        let accept = || ElicitResult::new(ElicitationAction::Accept);
+        let act = self.act.lock().unwrap().clone();
+        Ok(match act {
+            Act::Types(text) => accept().with_content(json!({ "confirmation": text })),
+            Act::Meanwhile(happens, text) => {
+                happens();
+                accept().with_content(json!({ "confirmation": text }))
+            }
+            Act::Accepts(Some(content)) => accept().with_content(content),
+            Act::Accepts(None) => accept(),
+            Act::Declines => ElicitResult::new(ElicitationAction::Decline),
+            Act::Cancels => ElicitResult::new(ElicitationAction::Cancel),
+            Act::HasNoForms | Act::FailsToShow => return Err(ErrorData::internal_error("no window", None)),
+            Act::Ignores => {
+                context.ct.cancelled().await;
+                ElicitResult::new(ElicitationAction::Cancel)
+            }
+        })
+    }
+}

@@ -1,0 +1,147 @@
+//! What the stub has: EC2 instances, and the answers of a cloud that has nothing else.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::http::{Reply, Request};
+
+/// An EC2 instance of the stub.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Instance {
+    pub(crate) id: String,
+    pub(crate) state: String,
+    pub(crate) kind: String,
+    pub(crate) tags: BTreeMap<String, String>,
+}
+
+impl Instance {
+    /// A running instance without tags.
+    pub(crate) fn running(id: &str) -> Self {
+        Self { id: id.to_owned(), state: "running".to_owned(), kind: "t3.small".to_owned(), tags: BTreeMap::new() }
+    }
+
+    pub(crate) fn stopped(id: &str) -> Self {
+        Self { state: "stopped".to_owned(), ..Self::running(id) }
+    }
+
+    pub(crate) fn tagged(mut self, key: &str, value: &str) -> Self {
+        self.tags.insert(key.to_owned(), value.to_owned());
+        self
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct World {
+    instances: BTreeMap<String, Instance>,
+    sessions: u32,
+}
+
+impl World {
+    pub(crate) fn put(&mut self, instance: Instance) {
+        self.instances.insert(instance.id.clone(), instance);
+    }
+
+    pub(crate) fn instance(&self, id: &str) -> Option<&Instance> {
+        self.instances.get(id)
+    }
+
+    pub(crate) fn answer(&mut self, request: &Request) -> Reply {
+        if request.is_dry_run() {
+            return ec2_error(412, "DryRunOperation", "Request would have succeeded, but DryRun flag is set.");
+        }
+        match request.operation.as_str() {
+            "AssumeRole" => self.assume_role(request),
+            "DescribeInstances" => self.describe(request),
+            "StartInstances" => self.turn(request, "running"),
+            "StopInstances" => self.turn(request, "stopped"),
+            "TerminateInstances" => self.turn(request, "terminated"),
+            "DescribeVolumes" => ec2_answer("DescribeVolumes", "<volumeSet/>"),
+            "DescribeAutoScalingInstances" => Reply::ok(
+                "<DescribeAutoScalingInstancesResponse><DescribeAutoScalingInstancesResult><AutoScalingInstances/>\
+                 </DescribeAutoScalingInstancesResult></DescribeAutoScalingInstancesResponse>"
+                    .to_owned(),
+            ),
+            other if request.json.is_null() => ec2_error(400, "InvalidAction", &format!("the stub has no {other}")),
+            other => Reply::error(400, format!("{{\"__type\":\"UnknownOperationException\",\"message\":\"{other}\"}}")),
+        }
+    }
+
+    /// Each session has a key of its own that tells its role and number.
+    fn assume_role(&mut self, request: &Request) -> Reply {
+        self.sessions += 1;
+        let role = request.field("RoleArn").unwrap_or_default();
+        let name = role.rsplit('/').next().unwrap_or_default();
+        let (session, number) = (request.field("RoleSessionName").unwrap_or_default(), self.sessions);
+        Reply::ok(format!(
+            "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult><Credentials>\
+             <AccessKeyId>ASIA-{name}-{number}</AccessKeyId><SecretAccessKey>secret</SecretAccessKey>\
+             <SessionToken>token</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>\
+             <AssumedRoleUser><AssumedRoleId>AROA:{session}</AssumedRoleId><Arn>{role}</Arn></AssumedRoleUser>\
+             </AssumeRoleResult><ResponseMetadata><RequestId>req-stub</RequestId></ResponseMetadata></AssumeRoleResponse>"
+        ))
+    }
+
+    fn describe(&self, request: &Request) -> Reply {
+        let asked = request.list("InstanceId");
+        if let Some(unknown) = asked.iter().find(|id| !self.instances.contains_key(**id)) {
+            let message = format!("The instance ID '{unknown}' does not exist");
+            return ec2_error(400, "InvalidInstanceID.NotFound", &message);
+        }
+        let mut items = String::new();
+        for instance in self.instances.values().filter(|one| asked.is_empty() || asked.contains(&one.id.as_str())) {
+            let Instance { id, state, kind, tags } = instance;
+            let tags: String = tags.iter().fold(String::new(), |mut text, (key, value)| {
+                let _ = write!(text, "<item><key>{}</key><value>{}</value></item>", escaped(key), escaped(value));
+                text
+            });
+            let _ = write!(
+                items,
+                "<item><reservationId>r-1</reservationId><instancesSet><item><instanceId>{id}</instanceId>\
+                 <imageId>ami-1</imageId><instanceState><code>16</code><name>{state}</name></instanceState>\
+                 <instanceType>{kind}</instanceType><rootDeviceType>ebs</rootDeviceType><tagSet>{tags}</tagSet></item>\
+                 </instancesSet></item>"
+            );
+        }
+        ec2_answer("DescribeInstances", &format!("<reservationSet>{items}</reservationSet>"))
+    }
+
+    fn turn(&mut self, request: &Request, state: &str) -> Reply {
+        let mut items = String::new();
+        for id in request.list("InstanceId") {
+            let Some(instance) = self.instances.get_mut(id) else {
+                return ec2_error(400, "InvalidInstanceID.NotFound", "no such instance");
+            };
+            let before = std::mem::replace(&mut instance.state, state.to_owned());
+            let _ = write!(
+                items,
+                "<item><instanceId>{id}</instanceId><currentState><code>0</code><name>{state}</name></currentState>\
+                 <previousState><code>16</code><name>{before}</name></previousState></item>"
+            );
+        }
+        ec2_answer(&request.operation, &format!("<instancesSet>{items}</instancesSet>"))
+    }
+}
+
+fn ec2_answer(operation: &str, content: &str) -> Reply {
+    Reply::ok(format!(
+        "<{operation}Response xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\"><requestId>req-stub</requestId>{content}\
+         </{operation}Response>"
+    ))
+}
+
+fn ec2_error(status: u16, code: &str, message: &str) -> Reply {
+    let error = format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>");
+    Reply::error(status, format!("<Response><Errors>{error}</Errors><RequestID>req-stub</RequestID></Response>"))
+}
+
+/// Characters that XML 1.0 can't hold are left out; the rest is written as character references where it isn't plain.
+fn escaped(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control() || "\t\n\r".contains(*c)).fold(String::new(), |mut out, c| {
+        if c.is_ascii_alphanumeric() || c == ' ' {
+            out.push(c);
+        } else {
+            let _ = write!(out, "&#x{:x};", u32::from(c));
+        }
+        out
+    })
+}
