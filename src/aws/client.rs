@@ -14,7 +14,9 @@ use aws_smithy_http_client::{Builder as HttpBuilder, Connector};
 use aws_smithy_runtime::client::defaults::{DefaultPluginParams, default_plugins};
 use aws_smithy_runtime::client::orchestrator::{StopPoint, invoke, invoke_with_stop_point};
 use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn,
+};
 use aws_smithy_runtime_api::client::interceptors::context::{Error, Input};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::SdkError;
@@ -222,12 +224,34 @@ impl Client {
     }
 }
 
-/// One pool of connections for the whole process; proxies as the environment names them.
+/// One pool of connections for the whole process. Proxies, as the environment names them, see encrypted traffic only:
+/// plain HTTP is for this machine and for AWS's own credential endpoints, and holds secrets.
 fn connections() -> SharedHttpClient {
-    HttpBuilder::new().build_with_connector_fn(|settings, components| {
-        let mut connector = Connector::builder()
-            .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
-            .proxy_config(ProxyConfig::from_env());
+    let (direct, proxied) = (pool(ProxyConfig::disabled()), pool(ProxyConfig::from_env()));
+    http_client_fn(move |settings, components| {
+        let direct = direct.http_connector(settings, components);
+        SharedHttpConnector::new(ByScheme { direct, proxied: proxied.http_connector(settings, components) })
+    })
+}
+
+/// Picks the way of a request by its scheme.
+#[derive(Debug)]
+struct ByScheme {
+    direct: SharedHttpConnector,
+    proxied: SharedHttpConnector,
+}
+
+impl HttpConnector for ByScheme {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let way = if request.uri().starts_with("https:") { &self.proxied } else { &self.direct };
+        way.call(request)
+    }
+}
+
+fn pool(proxy: ProxyConfig) -> SharedHttpClient {
+    HttpBuilder::new().build_with_connector_fn(move |settings, components| {
+        let mut connector =
+            Connector::builder().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).proxy_config(proxy.clone());
         connector.set_connector_settings(settings.cloned());
         connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
         connector.build()
