@@ -27,7 +27,9 @@ impl fmt::Display for Connection {
         for line in servers.lines() {
             writeln!(f, "  {line}")?;
         }
-        writeln!(f, "\nMCP Inspector\n  npx @modelcontextprotocol/inspector@2.12.0 {command}")
+        // The Inspector takes `--config` for itself, wherever it stands.
+        let (variable, binary) = (shell_word(&format!("COUNTERSIGN_CONFIG={config}")), shell_word(&binary));
+        writeln!(f, "\nMCP Inspector\n  npx @modelcontextprotocol/inspector@2.12.0 -e {variable} {binary} serve")
     }
 }
 
@@ -67,7 +69,7 @@ mod tests {
           }
 
         MCP Inspector
-          npx @modelcontextprotocol/inspector@2.12.0 '/opt/counter sign' serve --config /home/ann/countersign.toml
+          npx @modelcontextprotocol/inspector@2.12.0 -e COUNTERSIGN_CONFIG=/home/ann/countersign.toml '/opt/counter sign' serve
         "#);
     }
 

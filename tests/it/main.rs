@@ -9,8 +9,11 @@
     reason = "clippy.toml allows these in test functions only, not in what they share"
 )]
 
+mod cli;
+mod clients;
 mod demo;
 mod readme;
 mod sandbox;
 mod support;
 mod threats;
+mod tidy;

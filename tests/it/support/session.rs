@@ -7,7 +7,7 @@ use std::time::Duration;
 use rmcp::handler::client::ClientHandler;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, ClientCapabilities, ClientConfig, ElicitRequestParams,
-    ElicitResult, ElicitationAction, ErrorData, Implementation, InputRequiredResult, InputResponses, ProtocolVersion, Tool,
+    ElicitResult, ElicitationAction, ErrorData, Implementation, InputRequiredResult, InputResponses, ProtocolVersion,
 };
 use rmcp::service::{ClientLifecycleMode, ClientServiceExt, RequestContext, RoleClient, RunningService, ServiceError};
 use serde_json::{Value, json};
@@ -104,10 +104,6 @@ impl Session {
     /// The forms that were shown, in order.
     pub(crate) fn forms(&self) -> Vec<Value> {
         self.person.forms.lock().unwrap().clone()
-    }
-
-    pub(crate) async fn tools(&self) -> Vec<Tool> {
-        self.client.list_all_tools().await.unwrap()
     }
 
     /// Calls a tool; the person answers what is asked.

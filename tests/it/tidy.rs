@@ -1,0 +1,202 @@
+//! The map of `src/lib.rs` is the land, and every folder keeps to its own.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use countersign::aws::iam::IamFacts;
+use countersign::aws::models::Models;
+use countersign::config::ManifestsConfig;
+use countersign::manifest::catalog::{Catalog, Entry};
+use countersign::manifest::spec::{Tool, UndoSpec};
+use countersign::names::Effect;
+
+use crate::support::repository;
+
+/// The longest a source file may be, in lines.
+const LONGEST: usize = 600;
+
+/// Crates that only one folder may know.
+const OWNED: [(&str, &[&str]); 3] = [
+    ("aws", &["aws_config", "aws_credential_types", "aws_runtime", "aws_sigv4", "aws_smithy_", "aws_types"]),
+    ("store", &["sqlx"]),
+    ("mcp", &["rmcp"]),
+];
+
+#[test]
+fn only_one_folder_knows_each_foreign_world() {
+    let mut wrong = Vec::new();
+    for (path, text) in sources("src") {
+        let module = path.components().nth(1).unwrap().as_os_str().to_str().unwrap().trim_end_matches(".rs");
+        for (owner, crates) in OWNED {
+            let foreign = |line: &&str| crates.iter().any(|name| mentions(line, name));
+            for line in text.lines().filter(|_| owner != module).filter(foreign) {
+                wrong.push(format!("{}: {}", path.display(), line.trim()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "these reach for what is not theirs:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_core_does_no_io_of_its_own() {
+    let core = ["approval", "call", "execute", "plan", "policy", "audit", "digest", "names", "pipeline", "own_tools", "ports"];
+    let io = ["std::fs", "std::net", "std::process", "std::env", "tokio::fs", "tokio::net", "tokio::process"];
+    let mut wrong = Vec::new();
+    for (path, text) in sources("src") {
+        let module = path.components().nth(1).unwrap().as_os_str().to_str().unwrap().trim_end_matches(".rs");
+        let product = text.split("#[cfg(test)]").next().unwrap();
+        for line in product.lines().filter(|_| !is_test(&path)).filter(|line| core.contains(&module) && io.iter().any(|name| line.contains(name))) {
+            wrong.push(format!("{}: {}", path.display(), line.trim()));
+        }
+    }
+    assert!(wrong.is_empty(), "the core reaches the world through ports only:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_source_file_is_too_long() {
+    let all = ["src", "tests", "examples", "benches"].into_iter().flat_map(sources);
+    let long: Vec<_> = all.filter(|(_, text)| text.lines().count() > LONGEST).map(|(path, _)| path).collect();
+    assert!(long.is_empty(), "longer than {LONGEST} lines: {long:?}");
+}
+
+#[test]
+fn the_map_names_every_module_and_no_other() {
+    let text = std::fs::read_to_string(repository().join("src/lib.rs")).unwrap();
+    let declared: BTreeSet<&str> =
+        text.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
+    let there: BTreeSet<String> = std::fs::read_dir(repository().join("src"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap().trim_end_matches(".rs").to_owned())
+        .filter(|name| !["lib", "main"].contains(&name.as_str()))
+        .collect();
+    assert_eq!(there, declared.iter().map(|name| (*name).to_owned()).collect(), "src/ and the modules of src/lib.rs");
+
+    let map = text.split("# The map").nth(1).unwrap();
+    let rows: Vec<&str> = map.lines().filter_map(|line| line.strip_prefix("//! | ")).collect();
+    let first_cells = rows.iter().map(|row| row.split(" | ").next().unwrap());
+    let named: BTreeSet<&str> = first_cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+    let unnamed: Vec<_> = declared.difference(&named).filter(|name| !["clock", "testing"].contains(name)).collect();
+    assert!(unnamed.is_empty(), "missing on the map: {unnamed:?}");
+    let imaginary: Vec<_> = named.difference(&declared).filter(|name| **name != "where").collect();
+    assert!(imaginary.is_empty(), "on the map only: {imaginary:?}");
+}
+
+#[test]
+fn every_module_says_what_it_is() {
+    let says_nothing = |(path, text): &(PathBuf, String)| !is_test(path) && !text.starts_with("//!");
+    let silent: Vec<_> = sources("src").into_iter().filter(says_nothing).map(|(path, _)| path).collect();
+    assert!(silent.is_empty(), "without a line that says what it is: {silent:?}");
+}
+
+#[test]
+fn nothing_in_the_tree_belongs_to_one_machine() {
+    let listed = Command::new("git").args(["ls-files", "-z"]).current_dir(repository()).output().unwrap();
+    assert!(listed.status.success(), "{listed:?}");
+    let home = std::env::home_dir().unwrap();
+    let mut private = vec![repository().display().to_string()];
+    // The home folders of containers are everybody's.
+    private.extend(Some(home.display().to_string()).filter(|home| home.len() > 6));
+    let mut wrong = Vec::new();
+    for path in String::from_utf8(listed.stdout).unwrap().split('\0').filter(|path| !path.is_empty()) {
+        let Ok(text) = std::fs::read_to_string(repository().join(path)) else { continue };
+        if private.iter().any(|name| text.contains(name.as_str())) {
+            wrong.push(path.to_owned());
+        }
+    }
+    assert!(wrong.is_empty(), "these hold a path of this machine: {wrong:?}");
+}
+
+#[test]
+fn every_shipped_tool_is_declared_to_the_end() {
+    let catalog = shipped();
+    let names: Vec<&str> = catalog.names().collect();
+    assert!(names.len() >= 16 && names.len() <= 30, "{} tools: clients cut lists that are longer than 30", names.len());
+    let mut wrong = Vec::new();
+    for name in names {
+        let Some(Entry::Tool(tool)) = catalog.entry(name) else { continue };
+        wrong.extend(gaps(tool).into_iter().map(|gap| format!("{name}: {gap}")));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_undo_names_a_tool_that_there_is() {
+    let catalog = shipped();
+    let mut wrong = Vec::new();
+    for name in catalog.names() {
+        if let Some(Entry::Tool(tool)) = catalog.entry(name)
+            && let UndoSpec::Recipe { tool: undo, .. } = &tool.undo
+            && catalog.entry(undo).is_none()
+        {
+            wrong.push(format!("{name} is undone with `{undo}`, which there isn't"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+/// What a tool that changes something must say of itself, and doesn't.
+fn gaps(tool: &Tool) -> Vec<&'static str> {
+    let mut gaps = Vec::new();
+    let mut needs = |said: bool, what| {
+        if !said {
+            gaps.push(what);
+        }
+    };
+    needs(!tool.summary.is_empty() && !tool.title.is_empty(), "has no title or summary");
+    needs(!tool.toolset.is_empty(), "belongs to no toolset");
+    needs(!tool.scopes.is_empty(), "has no scopes");
+    if tool.effect.changes() {
+        let undone = match &tool.undo {
+            UndoSpec::Recipe { tool, .. } => tool,
+            UndoSpec::None { reason } => reason,
+        };
+        needs(!undone.is_empty(), "says neither how it is undone nor why not");
+        needs(tool.targets.is_some(), "has no targets");
+        needs(tool.targets.as_ref().is_some_and(|targets| targets.read.is_some()), "does not read its targets");
+        needs(tool.limits.per_call.is_some() && tool.limits.per_hour.is_some(), "has no limits");
+        needs(tool.scopes.iter().all(|scope| !scope.resources.is_empty()), "has a scope without resources");
+    }
+    if tool.effect >= Effect::Destructive {
+        needs(tool.confirm.is_some(), "does not say what the person types");
+    }
+    gaps
+}
+
+fn shipped() -> Catalog {
+    let (models, iam) = (Models::embedded().unwrap(), IamFacts::embedded().unwrap());
+    let config = ManifestsConfig { folders: Vec::new(), toolsets: Vec::new(), disabled: Vec::new() };
+    Catalog::load(&config, &models, &iam).unwrap_or_else(|problems| panic!("{}", problems.pretty(false)))
+}
+
+/// Rust files under a folder of the repository, by their path in it.
+fn sources(folder: &str) -> BTreeMap<PathBuf, String> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![repository().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap().map(Result::unwrap) {
+            let path = entry.path();
+            let name = path.file_name().unwrap();
+            if path.is_dir() && name != "node_modules" {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let relative: &Path = path.strip_prefix(repository()).unwrap();
+                found.insert(relative.to_owned(), std::fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+    found
+}
+
+/// Whether a file holds unit tests only.
+fn is_test(path: &Path) -> bool {
+    path.components().any(|part| ["tests", "tests.rs"].iter().any(|name| part.as_os_str() == *name))
+}
+
+/// Whether a line of code uses a crate; comments may speak of it.
+fn mentions(line: &str, name: &str) -> bool {
+    let code = line.split("//").next().unwrap();
+    let word = |at: usize| !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == '"');
+    let path = |end: usize| name.ends_with('_') || code[end..].starts_with("::") || code[end..].starts_with(';');
+    code.match_indices(name).any(|(at, _)| word(at) && path(at + name.len()))
+}
