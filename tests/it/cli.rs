@@ -5,10 +5,11 @@ use serde_json::json;
 use crate::support::{Act, Installation, Instance, NEWEST, Ran, Session, Stub};
 
 /// Everything a run showed, with what differs from run to run replaced by its name.
-fn shown(installation: &Installation, ran: &Ran) -> String {
+fn shown(installation: &Installation, arguments: &[&str], ran: &Ran) -> String {
+    let command = arguments.join(" ");
     let out = if ran.out.is_empty() { String::new() } else { format!("\n--- out\n{}", ran.out) };
     let err = if ran.err.is_empty() { String::new() } else { format!("\n--- err\n{}", ran.err) };
-    let text = format!("exit {}{out}{err}", ran.code.unwrap());
+    let text = format!("countersign {command}\nexit {}{out}{err}", ran.code.unwrap());
     text.replace(&installation.folder().display().to_string(), "[folder]")
 }
 
@@ -16,12 +17,12 @@ fn shown(installation: &Installation, ran: &Ran) -> String {
 macro_rules! assert_shown {
     ($installation:expr, $($argument:expr),+) => {{
         let installation = $installation;
-        let ran = installation.run(&[$($argument),+]);
+        let arguments: &[&str] = &[$($argument),+];
+        let ran = installation.run(arguments);
         let mut settings = insta::Settings::clone_current();
         settings.set_prepend_module_to_snapshot(false);
         settings.set_snapshot_path("snapshots");
         settings.set_omit_expression(true);
-        settings.set_description([$($argument),+].join(" ").replace(&installation.folder().display().to_string(), "[folder]"));
         settings.add_filter(r"\b(plan|call|grant|session)-[0-9a-z]{26}\b", "$1-[id]");
         settings.add_filter(r"\b[0-9a-f]{64}\b", "[hash]");
         settings.add_filter(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "[time]");
@@ -31,7 +32,7 @@ macro_rules! assert_shown {
         settings.add_filter(r"(?m)^  manifest    [0-9a-f]{12}$", "  manifest    [hash]");
         settings.add_filter(r"countersign \d+\.\d+\.\d+", "countersign [version]");
         settings.add_filter(r#""version":"\d+\.\d+\.\d+""#, r#""version":"[version]""#);
-        settings.bind(|| insta::assert_snapshot!(shown(installation, &ran)));
+        settings.bind(|| insta::assert_snapshot!(shown(installation, arguments, &ran)));
     }};
 }
 
@@ -135,7 +136,9 @@ async fn plans_and_the_record_of_a_session_are_shown() {
     assert_shown!(&installation, "plan", "show", "plan-0");
     assert_shown!(&installation, "audit", "verify");
     assert_shown!(&installation, "audit", "tail", "-n", "4");
-    let shown = installation.run(&["plan", "show", &plan]);
+    assert_shown!(&installation, "plan", "show", &plan);
+    assert_shown!(&installation, "plan", "settle", &plan, "--as", "failed", "--because", "I looked");
+    let shown = installation.run(&["plan", "show", &plan, "--json"]);
     assert_eq!(shown.code, Some(0), "{shown:?}");
     let filed: serde_json::Value = serde_json::from_str(&shown.out).unwrap();
     assert_eq!((&filed["state"], &filed["content"]["id"]), (&json!("applied"), &json!(plan)));

@@ -46,12 +46,16 @@ async fn inspector_story() {
         // `--strict` fails where a schema is not portable between clients.
         let tools = inspector.ask("tools/list", &["--strict"]).await;
         let tools = tools["tools"].as_array().unwrap();
-        let named = |name: &str| tools.iter().find(|tool| tool["name"] == name).unwrap_or_else(|| panic!("{name}: {era}"));
+        let named =
+            |name: &str| tools.iter().find(|tool| tool["name"] == name).unwrap_or_else(|| panic!("{name}: {era}"));
         assert_eq!(named("dynamodb_delete_table")["annotations"]["destructiveHint"], true);
         assert_eq!(named("aws_read")["annotations"]["readOnlyHint"], true);
 
         let instances = inspector.call("ec2_describe_instances", json!({ "account": "shop-dev" })).await;
-        assert!(instances["structuredContent"]["result"]["Instances"][0]["InstanceId"].is_string(), "{era}: {instances:#}");
+        assert!(
+            instances["structuredContent"]["result"]["Instances"][0]["InstanceId"].is_string(),
+            "{era}: {instances:#}"
+        );
         let delete = json!({ "account": "shop-dev", "TableName": table, "reason": "not used" });
         let preview = inspector.call("dynamodb_delete_table", delete.clone()).await;
         let plan = &preview["structuredContent"]["plan_id"];
@@ -77,7 +81,15 @@ async fn the_example_client_previews_confirms_and_applies() {
         let tell = async |answer: &[&str]| {
             let mut command = Command::new(&example);
             let arguments = json!({ "InstanceIds": [id] }).to_string();
-            command.args(["--json", "--tool", "ec2_stop_instances", "--arguments", &arguments, "--account", "shop-dev"]);
+            command.args([
+                "--json",
+                "--tool",
+                "ec2_stop_instances",
+                "--arguments",
+                &arguments,
+                "--account",
+                "shop-dev",
+            ]);
             command.args(["--reason", "saves money at night", "--protocol", protocol]).args(answer);
             command.args(["--", BINARY, "serve", "--config"]).arg(installation.config());
             run(command).await

@@ -40,13 +40,18 @@ fn only_one_folder_knows_each_foreign_world() {
 
 #[test]
 fn the_core_does_no_io_of_its_own() {
-    let core = ["approval", "call", "execute", "plan", "policy", "audit", "digest", "names", "pipeline", "own_tools", "ports"];
+    let core =
+        ["approval", "call", "execute", "plan", "policy", "audit", "digest", "names", "pipeline", "own_tools", "ports"];
     let io = ["std::fs", "std::net", "std::process", "std::env", "tokio::fs", "tokio::net", "tokio::process"];
     let mut wrong = Vec::new();
     for (path, text) in sources("src") {
         let module = path.components().nth(1).unwrap().as_os_str().to_str().unwrap().trim_end_matches(".rs");
         let product = text.split("#[cfg(test)]").next().unwrap();
-        for line in product.lines().filter(|_| !is_test(&path)).filter(|line| core.contains(&module) && io.iter().any(|name| line.contains(name))) {
+        for line in product
+            .lines()
+            .filter(|_| !is_test(&path))
+            .filter(|line| core.contains(&module) && io.iter().any(|name| line.contains(name)))
+        {
             wrong.push(format!("{}: {}", path.display(), line.trim()));
         }
     }

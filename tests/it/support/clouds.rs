@@ -32,7 +32,11 @@ pub(crate) async fn moto() -> &'static Moto {
 }
 
 /// Calls the sandbox with an account's root key, past the server.
-pub(crate) async fn root_call(account: &SandboxAccount, operation: &str, arguments: Value) -> Result<Value, CloudError> {
+pub(crate) async fn root_call(
+    account: &SandboxAccount,
+    operation: &str,
+    arguments: Value,
+) -> Result<Value, CloudError> {
     let session = sandbox().await.root(account).await.unwrap();
     session.send(&operation.parse().unwrap(), &arguments).await.map(|reply| reply.output)
 }

@@ -12,7 +12,9 @@ impl Record {
     /// Takes the export's lines but for the last, which says where the chain ends.
     pub(crate) fn parse(export: &str) -> Self {
         let lines = export.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        Self { events: lines.filter(|line| line.get("footer").is_none()).map(|mut line| line["event"].take()).collect() }
+        Self {
+            events: lines.filter(|line| line.get("footer").is_none()).map(|mut line| line["event"].take()).collect(),
+        }
     }
 
     /// What happened, of one kind, such as `refused`: the members of `what`.

@@ -71,6 +71,27 @@ async fn t15_as_long_as_reading_does_not_tell_it_stays_unknown_and_visible() {
 }
 
 #[tokio::test]
+async fn t15_an_operator_who_has_looked_settles_it_and_the_target_is_free_again() {
+    let scene = Scene::new().await;
+    let apply = killed_in_between(&scene, &NEWEST, Misbehaviour::NeverAnswers).await;
+    let session = scene.session(&NEWEST, Act::types(WEB)).await;
+    scene.installation.until("the unknown outcome", |record| record.count("outcome") == 1).await;
+    let plan = apply["plan_id"].as_str().unwrap();
+    let because = ["--because", "CloudTrail has no such call"];
+    let settled = scene.installation.run(&[&["plan", "settle", plan, "--as", "failed"][..], &because].concat());
+    assert_eq!(settled.code, Some(0), "{settled:?}");
+    let status = session.call("plan_status", json!({ "plan_id": plan })).await;
+    assert_eq!(status.structured()["status"], "failed");
+    session.call("ec2_terminate_instances", apply).await.refused("plan_not_usable");
+
+    let fresh = session.preview("ec2_terminate_instances", &terminate(WEB)).await;
+    session.call("ec2_terminate_instances", fresh).await.applied();
+    let record = scene.installation.record();
+    assert_eq!(record.of_kind("reconciled")[0]["detail"], "settled by hand: CloudTrail has no such call");
+    assert_eq!(scene.stub.changes(), ["TerminateInstances", "TerminateInstances"]);
+}
+
+#[tokio::test]
 async fn t15_a_lost_answer_is_neither_success_nor_failure_and_is_not_retried() {
     for version in &VERSIONS {
         let Scene { stub, installation } = Scene::new().await;

@@ -50,11 +50,9 @@ async fn t16_of_several_plans_on_one_target_one_wins() {
         let one = session.preview("ec2_terminate_instances", &terminate(WEB)).await;
         let stop = with(&terminate(WEB), json!({ "reason": "only for the night" }));
         let other = session.preview("ec2_stop_instances", &stop).await;
-        let answers: [Answer; 2] = tokio::join!(
-            session.call("ec2_terminate_instances", one),
-            session.call("ec2_stop_instances", other),
-        )
-        .into();
+        let answers: [Answer; 2] =
+            tokio::join!(session.call("ec2_terminate_instances", one), session.call("ec2_stop_instances", other),)
+                .into();
         assert_eq!(applied(&answers), 1, "{version}: {answers:#?}");
         let lost = codes(&answers);
         assert!(["target_busy", "drift"].contains(&lost[0]), "{version}: {lost:?}");

@@ -75,7 +75,11 @@ async fn t18_edits_deletions_reordering_and_truncation_are_found() {
         ("an edit", "UPDATE records SET event = replace(event, 'test-agent', 'nobody') WHERE seq = 3", 3),
         ("an edited hash", "UPDATE records SET hash = zeroblob(32) WHERE seq = 5", 5),
         ("a deletion", "DELETE FROM records WHERE seq = 4", 4),
-        ("a deletion that closes the gap", "DELETE FROM records WHERE seq = 4; UPDATE records SET seq = seq - 1 WHERE seq > 4", 4),
+        (
+            "a deletion that closes the gap",
+            "DELETE FROM records WHERE seq = 4; UPDATE records SET seq = seq - 1 WHERE seq > 4",
+            4,
+        ),
         ("reordering", swap, 3),
         ("truncation", last.as_str(), records - 1),
         ("everything gone", "DELETE FROM records", 1),

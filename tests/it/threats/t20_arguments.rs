@@ -41,8 +41,18 @@ async fn t20_the_families_check_against_awss_own_model() {
         ("aws_read", "ec2:DescribeVpc", json!({}), "DescribeVpcs"),
         ("aws_read", "ec3:DescribeVpcs", json!({}), "ec2"),
         ("aws_change", "ec2:DestroyInstances", json!({ "InstanceIds": [WEB] }), "ec2"),
-        ("aws_change", "rds:ModifyDBInstance", json!({ "DBInstanceIdentifier": "a", "DeletionProtected": false }), "`DeletionProtection`"),
-        ("aws_change", "dynamodb:UpdateTable", json!({ "TableName": "carts", "BillingMode": "FREE" }), "PAY_PER_REQUEST"),
+        (
+            "aws_change",
+            "rds:ModifyDBInstance",
+            json!({ "DBInstanceIdentifier": "a", "DeletionProtected": false }),
+            "`DeletionProtection`",
+        ),
+        (
+            "aws_change",
+            "dynamodb:UpdateTable",
+            json!({ "TableName": "carts", "BillingMode": "FREE" }),
+            "PAY_PER_REQUEST",
+        ),
     ];
     for (tool, operation, arguments, says) in wrong {
         let mut call = json!({ "account": "shop-dev", "operation": operation, "arguments": arguments });
