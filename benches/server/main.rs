@@ -3,8 +3,6 @@
 //! The cloud is a stub in this process, on loopback. What is compared with an aim is the median of many runs, but for the
 //! ping beside parallel calls, where the slowest of all counts.
 
-#![expect(missing_docs, reason = "a program")]
-
 mod peer;
 mod stub;
 

@@ -27,7 +27,8 @@ fn the_table_of_tools_is_that_of_the_catalog() {
 fn table() -> String {
     let (models, iam) = (Models::embedded().unwrap(), IamFacts::embedded().unwrap());
     let catalog = Catalog::load(&ManifestsConfig::default(), &models, &iam).unwrap();
-    let row = |name: &str, effect: &str, calls: &str, title: &str| format!("| `{name}` | {effect} | {calls} | {title} |\n");
+    let row =
+        |name: &str, effect: &str, calls: &str, title: &str| format!("| `{name}` | {effect} | {calls} | {title} |\n");
     let mut rows: Vec<String> = catalog
         .tools()
         .map(|tool| row(&tool.name, &tool.effect.to_string(), &format!("`{}`", tool.operation), &tool.title))
