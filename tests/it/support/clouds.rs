@@ -10,25 +10,26 @@ use countersign::sandbox::moto::Moto;
 use countersign::sandbox::{Sandbox, SandboxAccount, SandboxOptions};
 use serde_json::{Value, json};
 
-static SANDBOX: LazyLock<Sandbox> = LazyLock::new(|| {
+static SANDBOX: LazyLock<Result<Sandbox, String>> = LazyLock::new(|| {
     started(|| async {
         let options = SandboxOptions { dir: folder("sandbox"), port: None, python: None };
-        Sandbox::start(options).await.unwrap_or_else(|error| panic!("{error}"))
+        Sandbox::start(options).await.map_err(|error| error.to_string())
     })
 });
 
-static MOTO: LazyLock<Moto> = LazyLock::new(|| {
-    started(|| async { Moto::start(&folder("moto"), None).await.unwrap_or_else(|error| panic!("{error}")) })
-});
+static MOTO: LazyLock<Result<Moto, String>> =
+    LazyLock::new(|| started(|| async { Moto::start(&folder("moto"), None).await.map_err(|error| error.to_string()) }));
 
 /// The seeded sandbox. Without `.venv` this fails and names the command that makes it; it never skips.
 pub(crate) async fn sandbox() -> &'static Sandbox {
-    tokio::task::spawn_blocking(|| &*SANDBOX).await.unwrap()
+    let started = tokio::task::spawn_blocking(|| SANDBOX.as_ref()).await.unwrap();
+    started.unwrap_or_else(|error| panic!("no sandbox: {error}"))
 }
 
 /// moto's EC2, which honours `DryRun`.
 pub(crate) async fn moto() -> &'static Moto {
-    tokio::task::spawn_blocking(|| &*MOTO).await.unwrap()
+    let started = tokio::task::spawn_blocking(|| MOTO.as_ref()).await.unwrap();
+    started.unwrap_or_else(|error| panic!("no moto: {error}"))
 }
 
 /// Calls the sandbox with an account's root key, past the server.

@@ -1,7 +1,7 @@
 //! 4: approve one thing, do another.
 
 use super::*;
-use crate::support::{NEWEST, OLDER, VERSIONS, with};
+use crate::support::{NEWEST, OLDER, VERSIONS, repository, with};
 
 #[tokio::test]
 async fn t04_a_plan_is_good_for_exactly_the_call_that_was_previewed() {
@@ -64,4 +64,31 @@ async fn t04_what_the_person_reads_is_what_is_done() {
         let signer = scene.stub.signers("TerminateInstances").pop().unwrap();
         assert!(signer.starts_with("ASIA-countersign-change-"), "{signer}");
     }
+}
+
+#[tokio::test]
+async fn t04_a_manifest_that_changed_since_the_preview_is_another_thing() {
+    let scene = Scene::new().await;
+    let session = scene.session(&NEWEST, Act::types(WEB)).await;
+    let apply = session.preview("ec2_terminate_instances", &terminate(WEB)).await;
+    session.end().await;
+
+    let shipped = repository().join("tool-manifests/ec2/ec2_terminate_instances.yaml");
+    let edited = std::fs::read_to_string(shipped).unwrap().replace("title: Terminate", "title: Tidy up");
+    scene.installation.write("mine/ec2_terminate_instances.yaml", &edited);
+    let Scene { stub, installation } = scene;
+    let folders = toml_edit::Array::from_iter(["mine"]);
+    let scene = Scene { stub, installation: installation.set("manifests.folders", folders) };
+    let session = scene.session(&NEWEST, Act::types(WEB)).await;
+    let answer = session.call("ec2_terminate_instances", apply).await;
+    let message = scene.refused(&answer, "plan_mismatch");
+    assert!(message.contains("manifest changed"), "{message}");
+    assert!(session.forms().is_empty());
+
+    // Which manifests were in force when is on record.
+    let record = scene.installation.record();
+    let started = record.of_kind("started");
+    assert_eq!(started.len(), 2);
+    assert_ne!(started[0]["manifests"], started[1]["manifests"]);
+    assert_ne!(started[0]["config"], started[1]["config"]);
 }

@@ -1,7 +1,7 @@
 //! 15: crash, kill -9 or lost network between intent, call and result.
 
 use super::*;
-use crate::support::{Misbehaviour, NEWEST, VERSIONS, with};
+use crate::support::{Misbehaviour, NEWEST, OLDER, VERSIONS, with};
 
 /// Applies until the call has reached the cloud, then kills the server. Returns the arguments it was applied with.
 async fn killed_in_between(scene: &Scene, version: &ProtocolVersion, how: Misbehaviour) -> Value {
@@ -128,4 +128,28 @@ async fn t15_a_client_that_hangs_up_after_the_confirmation_does_not_stop_the_rec
     let (code, log) = session.end().await;
     assert_eq!(code, Some(0), "{log}");
     scene.terminated_once();
+}
+
+#[tokio::test]
+async fn t15_a_client_that_hangs_up_while_the_form_is_open_has_confirmed_nothing() {
+    for version in &OLDER {
+        let scene = Scene::new().await;
+        let session = scene.session(version, Act::Ignores).await;
+        let apply = session.preview("ec2_terminate_instances", &terminate(WEB)).await;
+        {
+            let mut call = std::pin::pin!(session.try_call("ec2_terminate_instances", apply));
+            let mut shown = tokio::time::interval(std::time::Duration::from_millis(20));
+            while session.forms().is_empty() {
+                tokio::select! {
+                    answer = &mut call => panic!("answered: {answer:?}"),
+                    _ = shown.tick() => {}
+                }
+            }
+        }
+        let (code, log) = session.end().await;
+        assert_eq!(code, Some(0), "{version}: {log}");
+        scene.unchanged();
+        let record = scene.installation.record();
+        assert_eq!((record.count("asked"), record.refusals()), (1, vec!["not_confirmed"]), "{version}");
+    }
 }
