@@ -15,6 +15,10 @@ use crate::config::Account;
 use crate::digest::Digest;
 use crate::names::{Agent, CallId, GrantId, Human, OperationId, PlanId, Region};
 use crate::plan::filed::{FiledPlan, PlanState};
+use crate::text::escape::quoted;
+
+/// Characters of AWS's own messages that are passed on.
+pub const LONGEST_MESSAGE: usize = 500;
 
 /// The present time. `SystemTime::now` is called nowhere else.
 pub trait Clock: Send + Sync + Debug {
@@ -111,7 +115,7 @@ pub enum CloudError {
         reason: String,
     },
     /// AWS answered with an error (4xx): it refused the call.
-    #[error("AWS answered {code}: {message}")]
+    #[error("AWS answered {code}: {}", quoted(message, LONGEST_MESSAGE))]
     Refused {
         /// AWS's error code, such as `UnauthorizedOperation`.
         code: String,

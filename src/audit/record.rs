@@ -14,7 +14,8 @@ use crate::names::{CallId, PlanId};
 use crate::plan::build::Plan;
 use crate::plan::filed::PlanState;
 use crate::plan::text;
-use crate::ports::{Clock, Store, StoreError};
+use crate::ports::{Clock, LONGEST_MESSAGE, Store, StoreError};
+use crate::text::escape::quoted;
 
 /// An answer that is on record.
 #[derive(Debug)]
@@ -199,9 +200,11 @@ fn refusal(ending: &Ending, plan: Option<&PlanId>) -> Refused {
         None => "correct the call, or ask an operator for the missing permission",
     };
     match ending {
-        Ending::Refused { code, message, .. } => {
-            Refused::new(Code::AwsRefused, format!("AWS refused the call: {code}: {message}"), again)
-        }
+        Ending::Refused { code, message, .. } => Refused::new(
+            Code::AwsRefused,
+            format!("AWS refused the call: {code}: {}", quoted(message, LONGEST_MESSAGE)),
+            again,
+        ),
         Ending::NotSent { reason } => Refused::new(Code::AwsRefused, format!("nothing was sent: {reason}"), again),
         Ending::Unknown { reason, .. } => {
             let (message, hint) = match plan {

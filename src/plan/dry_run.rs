@@ -7,7 +7,8 @@ use super::filed::DryRun;
 use crate::call::refused::{Code, Refused};
 use crate::call::resolve::{ResolvedCall, session_request};
 use crate::manifest::spec::DryRunKind;
-use crate::ports::{Cloud, CloudError, Purpose};
+use crate::ports::{Cloud, CloudError, LONGEST_MESSAGE, Purpose};
+use crate::text::escape::quoted;
 
 /// Runs it where the manifest declares one and the endpoint can be trusted.
 pub async fn run(
@@ -39,7 +40,7 @@ pub async fn run(
         Err(CloudError::Refused { code, .. }) if code == "DryRunOperation" => Ok(DryRun::Passed),
         Err(CloudError::Refused { code, message, .. }) => Err(Refused::new(
             Code::PreviewFailed,
-            format!("AWS would refuse this call: {code}: {message}"),
+            format!("AWS would refuse this call: {code}: {}", quoted(&message, LONGEST_MESSAGE)),
             "correct the call, or ask an operator for the missing permission",
         )),
         Err(error) => Err(Refused::new(
