@@ -98,14 +98,22 @@ fn every_module_says_what_it_is() {
 fn nothing_in_the_tree_belongs_to_one_machine() {
     let listed = Command::new("git").args(["ls-files", "-z"]).current_dir(repository()).output().unwrap();
     assert!(listed.status.success(), "{listed:?}");
-    let home = std::env::home_dir().unwrap();
-    let mut private = vec![repository().display().to_string()];
-    // The home folders of containers are everybody's.
-    private.extend(Some(home.display().to_string()).filter(|home| home.len() > 6));
+    let here = repository();
+    // A short path, as containers have them, is found in paths that are nobody's.
+    let mine = |text: &str| here.components().count() > 3 && text.contains(&here.display().to_string());
+    let home = |segment: &str| {
+        let name = segment.split(|c: char| !c.is_alphanumeric() && c != '-' && c != '_').next().unwrap();
+        !["", "ann", "dana"].contains(&name)
+    };
+    let homes = |text: &str| {
+        ["\"/root/", " /root/", "/Users/"].iter().any(|folder| text.contains(folder))
+            || text.split("/home/").skip(1).any(home)
+    };
     let mut wrong = Vec::new();
     for path in String::from_utf8(listed.stdout).unwrap().split('\0').filter(|path| !path.is_empty()) {
         let Ok(text) = std::fs::read_to_string(repository().join(path)) else { continue };
-        if private.iter().any(|name| text.contains(name.as_str())) {
+        // This file names what it looks for.
+        if mine(&text) || (homes(&text) && !path.ends_with("tidy.rs")) {
             wrong.push(path.to_owned());
         }
     }

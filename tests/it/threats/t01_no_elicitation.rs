@@ -38,7 +38,7 @@ async fn t01_a_form_that_is_never_shown_times_out() {
         let apply = session.preview("ec2_terminate_instances", &terminate(WEB)).await;
         let answer = session.call("ec2_terminate_instances", apply).await;
         let message = scene.refused(&answer, "not_confirmed");
-        assert!(message.contains("did not answer within 10 seconds"), "{version}: {message}");
+        assert!(message.contains("did not answer within"), "{version}: {message}");
     };
     tokio::join!(scene(&OLDER[0]), scene(&OLDER[1]));
 }

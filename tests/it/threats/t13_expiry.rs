@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::*;
 use crate::support::{NEWEST, OLDER};
 
@@ -13,6 +15,7 @@ async fn t13_plans_and_answers_that_come_too_late_are_worthless() {
     let scene = Scene { stub, installation };
     let newest = scene.session(&NEWEST, Act::Declines).await;
     let older = scene.session(&OLDER[1], Act::types(WEB)).await;
+    let begun = Instant::now();
     let late = newest.preview("ec2_terminate_instances", &terminate(WEB)).await;
     let never = older.preview("ec2_terminate_instances", &terminate(WEB)).await;
 
@@ -23,9 +26,9 @@ async fn t13_plans_and_answers_that_come_too_late_are_worthless() {
     assert!(message.contains("did not answer within"), "{message}");
 
     // Asked in time, answered after the plan's end.
-    tokio::time::sleep(Duration::from_secs(42)).await;
+    tokio::time::sleep_until(begun + Duration::from_secs(52)).await;
     let state = newest.asked("ec2_terminate_instances", late.clone()).await.request_state.unwrap();
-    tokio::time::sleep(Duration::from_secs(9)).await;
+    tokio::time::sleep_until(begun + Duration::from_secs(65)).await;
     let answer = newest.answer("ec2_terminate_instances", late, &state, WEB).await;
     assert!(scene.refused(&answer, "plan_not_usable").contains("expired"));
     let answer = older.call("ec2_terminate_instances", never.clone()).await;
