@@ -69,7 +69,7 @@ pub fn main() -> ExitCode {
     if let Err(error) = log(&cli.log) {
         return fail(&*error);
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers()).enable_all().build();
     let done = match runtime {
         Ok(runtime) => runtime.block_on(run(cli)),
         Err(error) => Err(error.into()),
@@ -78,6 +78,11 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => fail(&*error),
     }
+}
+
+/// One call is hardly work for a processor: more threads than processors only hand it around.
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(2, |processors| processors.get().clamp(2, 4))
 }
 
 async fn run(cli: Cli) -> Result<ExitCode, Failure> {
