@@ -16,6 +16,11 @@ pub trait Desk: Send + Sync + 'static {
     /// The tools there are.
     fn tools(&self) -> Vec<ToolListing>;
 
+    /// One of them.
+    fn tool(&self, name: &str) -> Option<ToolListing> {
+        self.tools().into_iter().find(|tool| tool.name == name)
+    }
+
     /// Takes a request through the whole chain. `cancel` says that nobody waits for the answer any more: what was not
     /// sent to AWS yet must not be, what was sent is seen through to its outcome.
     ///
@@ -32,6 +37,10 @@ pub trait Desk: Send + Sync + 'static {
 impl Desk for Pipeline {
     fn tools(&self) -> Vec<ToolListing> {
         self.listings().to_vec()
+    }
+
+    fn tool(&self, name: &str) -> Option<ToolListing> {
+        self.listings().iter().find(|tool| tool.name == name).cloned()
     }
 
     async fn handle(

@@ -197,7 +197,7 @@ impl<D: Desk> ServerHandler for Server<D> {
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
-        self.desk.tools().into_iter().find(|tool| tool.name == name).map(present::tool)
+        self.desk.tool(name).map(present::tool)
     }
 
     async fn call_tool(
