@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::refused::{Code, Refused};
@@ -15,7 +16,7 @@ use crate::ports::{CloudError, CloudSession};
 use crate::text::escape::quoted;
 
 /// One thing a call acts on. Sensitive values were redacted before anything was taken from AWS's answer.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Target {
     /// The name the call uses.
     pub id: String,

@@ -86,13 +86,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut environment = Environment {
             home: Some(folder.path().join("home")),
-            working: folder.path().join("work"),
+            working: folder.path().join("here"),
             ..Environment::default()
         };
         let error = find(None, &environment).unwrap_err().to_string().replace(&folder.path().display().to_string(), "");
         insta::assert_snapshot!(error, @r#"
 there is no configuration; neither --config nor COUNTERSIGN_CONFIG names one, and there is no
-  /work/countersign.toml
+  /here/countersign.toml
   /home/.config/countersign/countersign.toml
 for a trial on this machine, without AWS, `countersign sandbox up` writes one
 "#);
@@ -100,7 +100,7 @@ for a trial on this machine, without AWS, `countersign sandbox up` writes one
         std::fs::create_dir_all(usual.parent().unwrap()).unwrap();
         std::fs::write(&usual, "").unwrap();
         assert_eq!(find(None, &environment).unwrap(), usual);
-        let here = folder.path().join("work/countersign.toml");
+        let here = folder.path().join("here/countersign.toml");
         std::fs::create_dir_all(here.parent().unwrap()).unwrap();
         std::fs::write(&here, "").unwrap();
         assert_eq!(find(None, &environment).unwrap(), here);

@@ -3,14 +3,13 @@
 use serde_json::{Value, json};
 
 use super::canary::Canary;
-use super::filed::{DryRun, Obligation, PlanContent, PlannedAccount, PlannedTarget};
+use super::filed::{DryRun, Obligation, PlanContent, PlannedAccount};
 use super::identity::Identity;
 use super::{blast, dry_run, effects, undo};
 use crate::aws::models::Models;
 use crate::aws::redact::{Direction, redact};
 use crate::call::refused::{Code, Refused};
 use crate::call::resolve::{ResolvedCall, session_request};
-use crate::call::target::Target;
 use crate::call::validate::{Intention, ValidatedCall};
 use crate::digest::Digest;
 use crate::names::PlanId;
@@ -138,7 +137,7 @@ impl Sheet {
             raised: found.raised,
             arguments_digest: Digest::of("countersign.arguments.v1", arguments).map_err(|e| fault(&e))?,
             arguments: shown,
-            targets: resolved.targets().iter().map(planned).collect(),
+            targets: resolved.targets().to_vec(),
             request,
             dry_run: found.dry_run,
             dependents: found.dependents,
@@ -151,11 +150,6 @@ impl Sheet {
         let digest = content.digest().map_err(|e| fault(&e))?;
         Ok(Self { content, digest, identity })
     }
-}
-
-fn planned(target: &Target) -> PlannedTarget {
-    let Target { id, arn, state, fingerprint, tags, stage, protected } = target.clone();
-    PlannedTarget { id, arn, state, fingerprint, tags, stage, protected }
 }
 
 fn obligations(call: &PermittedCall, plan: &PlanId) -> Vec<Obligation> {

@@ -1,12 +1,12 @@
 //! `FiledPlan`: a plan as it lies in the store. It is a record, not a stage: nothing can be applied with it alone.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use crate::call::target::Target as PlannedTarget;
 use crate::digest::{Digest, NotCanonical};
 use crate::names::{Agent, Effect, Human, OperationId, PlanId, Region, Stage};
 use crate::ports::{CredentialsNote, SignedRequest};
@@ -145,25 +145,6 @@ pub struct Raised {
     pub because: String,
 }
 
-/// One target and its state before the call.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PlannedTarget {
-    /// The name the call uses, such as `i-0123456789abcdef0`.
-    pub id: String,
-    /// Its ARN.
-    pub arn: String,
-    /// Its state, sensitive values replaced by a mark; null where the manifest reads none.
-    pub state: Value,
-    /// What must not change until the call.
-    pub fingerprint: Value,
-    /// Its tags.
-    pub tags: BTreeMap<String, String>,
-    /// Its stage.
-    pub stage: Stage,
-    /// What protects it from deletion, where anything does.
-    pub protected: bool,
-}
-
 /// What AWS's own dry run said.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "result", rename_all = "snake_case")]
@@ -234,6 +215,8 @@ pub enum Obligation {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::collections::BTreeMap;
+
     use proptest::prelude::*;
     use serde_json::json;
 
