@@ -106,6 +106,6 @@ for a trial on this machine, without AWS, `countersign sandbox up` writes one
         assert_eq!(find(None, &environment).unwrap(), here);
         environment.config = Some("/etc/countersign.toml".into());
         assert_eq!(find(None, &environment).unwrap(), Path::new("/etc/countersign.toml"));
-        assert_eq!(find(Some(Path::new("x.toml")), &environment).unwrap(), folder.path().join("work/x.toml"));
+        assert_eq!(find(Some(Path::new("x.toml")), &environment).unwrap(), folder.path().join("here/x.toml"));
     }
 }
