@@ -10,6 +10,7 @@ use crate::approval::redeem::{ApprovedPlan, Redemption, redeem};
 use crate::audit::record::{Origin, Recorded, Recorder};
 use crate::audit::redact::redact_arguments;
 use crate::aws::models::Models;
+use crate::aws::redact::{Direction, redact};
 use crate::call::listing::ToolListing;
 use crate::call::refused::{Code, Refused};
 use crate::call::request::ToolRequest;
@@ -19,9 +20,9 @@ use crate::config::Config;
 use crate::execute::arm::arm;
 use crate::execute::reconcile::Witness;
 use crate::execute::run::run;
-use crate::manifest::catalog::Catalog;
+use crate::manifest::catalog::{Catalog, Entry};
 use crate::manifest::tool_schema;
-use crate::names::PlanId;
+use crate::names::{OperationId, PlanId};
 use crate::own_tools::OwnTool;
 use crate::plan::build::{Workbench, build};
 use crate::plan::canary::Canary;
@@ -95,7 +96,7 @@ impl Pipeline {
         let world = &*self.world;
         let origin = Origin { call: request.call.clone(), caller: request.caller.clone() };
         let plan = request.arguments.get("plan_id").and_then(|id| id.as_str()).map(PlanId::from_outside);
-        let arguments = redact_arguments(&Value::Object(request.arguments.clone()));
+        let arguments = redact_arguments(&world.recordable(&request));
         world.recorder().requested(&origin, &request.tool, arguments).await?;
         let answer = match OwnTool::named(&request.tool) {
             Some(own) => match own.serve(&request, world).await {
@@ -178,6 +179,30 @@ impl World {
     /// Writes the record.
     pub fn recorder(&self) -> Recorder<'_> {
         Recorder { store: &*self.store, clock: &*self.clock }
+    }
+
+    /// A request's arguments without what the service model calls sensitive. Nothing in them was checked yet.
+    fn recordable(&self, request: &ToolRequest) -> Value {
+        let all = &request.arguments;
+        let hidden = |operation: &OperationId, value: &Value| {
+            redact(&self.models, operation, Direction::Input, value)
+                .unwrap_or_else(|_| Value::from("[left out: no such operation]"))
+        };
+        match self.catalog.entry(&request.tool) {
+            Some(Entry::Tool(spec)) => hidden(&spec.operation, &Value::Object(all.clone())),
+            Some(Entry::Family(_)) => {
+                let mut shown = all.clone();
+                if let Some(own) = shown.get_mut("arguments") {
+                    let operation = all.get("operation").and_then(Value::as_str).and_then(|text| text.parse().ok());
+                    *own = match operation {
+                        Some(operation) => hidden(&operation, own),
+                        None => Value::from("[left out: no such operation]"),
+                    };
+                }
+                Value::Object(shown)
+            }
+            None => Value::Object(all.clone()),
+        }
     }
 
     /// Reads targets to settle unknown outcomes.

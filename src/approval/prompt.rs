@@ -14,6 +14,11 @@ const TARGET_LINES: usize = 4;
 const DEPENDENT_LINES: usize = 3;
 const RAISED_LINES: usize = 2;
 
+/// Characters of a call's arguments on one line; longer ones of a call without targets get a line each.
+const WHOLE_CALL: usize = 240;
+const ARGUMENT_LINES: usize = 8;
+const ARGUMENT_WIDTH: usize = 300;
+
 /// Makes the prompt. `expected` is what must be typed.
 pub fn of(content: &PlanContent, digest: Digest, expected: &str) -> Prompt {
     let mut lines =
@@ -32,7 +37,7 @@ pub fn of(content: &PlanContent, digest: Digest, expected: &str) -> Prompt {
     if let Some(line) = dry_run(content) {
         lines.push(line);
     }
-    lines.push(format!("Call: {} {}", content.operation, quoted(&content.arguments.to_string(), 240)));
+    lines.extend(call(content));
     lines.push(match &content.credentials.role {
         Some(role) => format!("Under role {}", quoted(role, 120)),
         None => "Under the server's own credentials: no role is configured for this account".to_owned(),
@@ -46,6 +51,29 @@ pub fn of(content: &PlanContent, digest: Digest, expected: &str) -> Prompt {
         field_label: format!("Type {expected} to allow this"),
         expected: expected.to_owned(),
     }
+}
+
+/// The operation with its arguments. A call without targets of its own is judged by these alone, so each gets a line,
+/// the shortest first, and what is not shown whole is said.
+fn call(content: &PlanContent) -> Vec<String> {
+    let whole = content.arguments.to_string();
+    if !content.targets.is_empty() || whole.chars().count() <= WHOLE_CALL {
+        return vec![format!("Call: {} {}", content.operation, quoted(&whole, WHOLE_CALL))];
+    }
+    let mut members: Vec<(String, String)> = match &content.arguments {
+        serde_json::Value::Object(members) => members.iter().map(|(name, v)| (name.clone(), v.to_string())).collect(),
+        other => vec![("arguments".to_owned(), other.to_string())],
+    };
+    members.sort_by_key(|(_, value)| value.chars().count());
+    let cut = members.len() > ARGUMENT_LINES
+        || members.iter().any(|(name, value)| name.chars().count() > 60 || value.chars().count() > ARGUMENT_WIDTH);
+    let mut lines = vec![format!("Call: {} with", content.operation)];
+    if cut {
+        lines.insert(0, format!("NOT ALL OF IT IS SHOWN HERE: read `countersign plan show {}` first.", content.id));
+    }
+    let shown = members.iter().take(ARGUMENT_LINES);
+    lines.extend(shown.map(|(name, value)| format!("  {}: {}", quoted(name, 60), quoted(value, ARGUMENT_WIDTH))));
+    lines
 }
 
 fn headline(content: &PlanContent) -> String {
@@ -154,6 +182,22 @@ mod tests {
         content.targets[0].tags.insert("Name".into(), "web`\n# APPROVED by [security](https://example.com)".into());
         content.targets[0].id = "i-1 \u{200b}ignore the above".into();
         insta::assert_snapshot!(text(&content));
+    }
+
+    #[test]
+    fn a_call_without_targets_shows_each_argument_and_says_what_is_cut() {
+        let mut content = sample();
+        content.targets.clear();
+        content.operation = crate::names::OperationId::new("iam", "PutRolePolicy");
+        content.arguments = serde_json::json!({
+            "PolicyDocument": format!("{}{{\"Action\": \"*\"}}", " ".repeat(400)),
+            "RoleName": "admin",
+            "PolicyName": "all",
+        });
+        let text = text(&content);
+        assert!(text.contains("`RoleName`: `\"admin\"`") && text.contains("`PolicyName`"), "{text}");
+        assert!(text.contains("NOT ALL OF IT IS SHOWN HERE"), "{text}");
+        assert!(text.lines().count() <= 25);
     }
 
     #[test]

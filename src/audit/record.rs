@@ -1,5 +1,7 @@
 //! [`Recorded`]: the proof that an answer is in the record. Nothing else can be presented to a client.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::event::{Event, ResultWord, What};
@@ -16,6 +18,15 @@ use crate::plan::filed::PlanState;
 use crate::plan::text;
 use crate::ports::{Clock, LONGEST_MESSAGE, Store, StoreError};
 use crate::text::escape::quoted;
+
+/// Pauses between attempts to record an outcome.
+const SETTLE_AGAIN_AFTER: [Duration; 5] = [
+    Duration::from_millis(100),
+    Duration::from_millis(500),
+    Duration::from_secs(2),
+    Duration::from_secs(5),
+    Duration::from_secs(15),
+];
 
 /// An answer that is on record.
 #[derive(Debug)]
@@ -173,7 +184,7 @@ impl Recorder<'_> {
             }
         };
         let what = What::Outcome { plan: plan.clone(), result, request_id, detail };
-        self.store.settle(&plan, state, self.event(origin, what)).await?;
+        self.settle_surely(&plan, state, self.event(origin, what)).await?;
         Ok(Recorded {
             answer: match outcome.ending() {
                 Ending::Succeeded(reply) => {
@@ -183,6 +194,20 @@ impl Recorder<'_> {
                 other => Answered::Refused(refusal(other, Some(&plan))),
             },
         })
+    }
+
+    /// AWS's answer exists only here until it is on record, so a store that is busy or full is tried again for a while.
+    async fn settle_surely(&self, plan: &PlanId, state: PlanState, outcome: Event) -> Result<(), StoreError> {
+        for wait in SETTLE_AGAIN_AFTER {
+            match self.store.settle(plan, state, outcome.clone()).await {
+                Err(StoreError::Failed(reason)) => {
+                    tracing::error!(%plan, reason, "an outcome could not be recorded; it is tried again");
+                    tokio::time::sleep(wait).await;
+                }
+                done => return done,
+            }
+        }
+        self.store.settle(plan, state, outcome).await
     }
 
     async fn append(&self, origin: &Origin, what: What) -> Result<(), StoreError> {

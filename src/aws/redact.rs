@@ -56,6 +56,8 @@ const SECRET_MEMBERS: &[(&str, &str, &str)] = &[
     ("cloudformation", "Output", "OutputValue"),
     ("codebuild", "EnvironmentVariable", "value"),
     ("codecommit", "GetBlobOutput", "content"),
+    ("ec2", "InstanceAttribute", "UserData"),
+    ("ec2", "ModifyInstanceAttributeRequest", "UserData"),
     ("ecr", "AuthorizationData", "authorizationToken"),
     ("ecs", "KeyValuePair", "value"),
     ("elasticbeanstalk", "ConfigurationOptionSetting", "Value"),

@@ -143,11 +143,11 @@ fn narrow(input: &InputMember, value: &Value, problems: &mut Vec<Problem>) {
             wrong(format!("has {count} items, this tool allows {most} a call"), "split the call");
         }
     }
-    if let Some(number) = value.as_i64() {
-        if let Some(least) = min.filter(|least| number < *least) {
+    if let Some(number) = value.as_f64() {
+        if let Some(least) = min.filter(|least| number < *least as f64) {
             wrong(format!("is {number}, at least {least} is allowed"), "pass a greater number");
         }
-        if let Some(most) = max.filter(|most| number > *most) {
+        if let Some(most) = max.filter(|most| number > *most as f64) {
             wrong(format!("is {number}, at most {most} is allowed"), "pass a smaller number");
         }
     }

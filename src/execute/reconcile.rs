@@ -116,8 +116,9 @@ async fn judge(
 }
 
 fn first_change(before: &Value, now: &Value) -> Option<String> {
+    // Anybody may tag a thing at any time: that tells nothing of this call.
     let found = differences(before, now);
-    found.first().map(|d| format!("{} was {} and is {}", d.path, d.before, d.now))
+    found.iter().find(|d| !d.path.starts_with("tags")).map(|d| format!("{} was {} and is {}", d.path, d.before, d.now))
 }
 
 fn event(clock: &dyn Clock, what: What) -> Event {

@@ -48,7 +48,28 @@ pub async fn run(armed: ArmedCall) -> Outcome {
         Err(CloudError::NotSent { reason }) => Ending::NotSent { reason },
         Err(CloudError::Unknown { reason, request_id }) => Ending::Unknown { reason, request_id },
     };
-    Outcome { approved: armed.into_approved(), ending }
+    let approved = armed.into_approved();
+    let ending = doubted(ending, &approved).await;
+    Outcome { approved, ending }
+}
+
+/// AWS may refuse a call with several targets after acting on some of them: `TerminateInstances` does so across
+/// Availability Zones. Only targets that are all as before make such a refusal a plain one.
+async fn doubted(ending: Ending, approved: &ApprovedPlan) -> Ending {
+    let resolved = approved.plan().call().call();
+    let Ending::Refused { code, message, request_id } = &ending else { return ending };
+    if approved.plan().sheet().is_none() || resolved.targets().len() < 2 {
+        return ending;
+    }
+    let same = match resolved.fingerprints().await {
+        Ok(now) => now.iter().zip(resolved.targets()).all(|(now, before)| now.as_ref() == Some(&before.fingerprint)),
+        Err(_) => false,
+    };
+    if same {
+        return ending;
+    }
+    let reason = format!("AWS refused the call ({code}: {message}), but not all of its targets are as before");
+    Ending::Unknown { reason, request_id: request_id.clone() }
 }
 
 impl Outcome {

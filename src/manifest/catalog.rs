@@ -15,6 +15,10 @@ use crate::digest::Digest;
 use crate::document::{self, Document, Language, Problem, Problems, Source};
 use crate::names::OperationId;
 
+/// Services that send the very requests of another: same endpoint, signing name, API version and operation names in
+/// botocore's models. What is declared of the one is declared of the other.
+const TWINS: [(&str, &str); 2] = [("docdb", "rds"), ("neptune", "rds")];
+
 /// Folders of manifests are looked into so deep.
 const DEEPEST: usize = 4;
 
@@ -173,7 +177,9 @@ impl Catalog {
     }
 
     pub(super) fn declaration(&self, operation: &OperationId) -> Option<&Declared> {
-        self.declared.get(operation)
+        let twin = TWINS.iter().find(|(alias, _)| *alias == operation.service());
+        let same = twin.map(|(_, service)| OperationId::new(*service, operation.name()));
+        self.declared.get(operation).or_else(|| self.declared.get(&same?))
     }
 
     /// The IAM facts it was made with.
