@@ -1,4 +1,4 @@
-//! `countersign.toml`, parsed once: [`find`] the file, [`load`] it. Every unknown key and every doubtful value is an error.
+//! `countersign.toml`, parsed once: [`find()`] the file, [`load`] it. Every unknown key and every doubtful value is an error.
 
 mod compile;
 mod find;
