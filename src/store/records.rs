@@ -14,34 +14,21 @@ use crate::ports::StoreError;
 /// How many rows one statement inserts; few sizes, so that all are prepared once.
 const SIZES: [usize; 3] = [16, 4, 1];
 
-/// Inserts records that follow the chain's end and commits the caller's transaction.
-///
-/// The commit goes to SQLite's thread together with the last records: handing a statement over and back costs more than
-/// the statement.
-pub(super) async fn insert_and_commit(
-    connection: &mut SqliteConnection,
-    records: &[StoredRecord],
-) -> Result<(), sqlx::Error> {
+/// Inserts records that follow the chain's end, within the caller's transaction.
+pub(super) async fn insert(connection: &mut SqliteConnection, records: &[StoredRecord]) -> Result<(), sqlx::Error> {
     let mut rest = records;
     for size in SIZES {
         while let Some((now, later)) = rest.split_at_checked(size) {
-            insert_all(connection, now, if later.is_empty() { "; COMMIT" } else { "" }).await?;
+            insert_all(connection, now).await?;
             rest = later;
         }
-    }
-    if records.is_empty() {
-        sqlx::query("COMMIT").execute(connection).await?;
     }
     Ok(())
 }
 
-async fn insert_all(
-    connection: &mut SqliteConnection,
-    records: &[StoredRecord],
-    then: &str,
-) -> Result<(), sqlx::Error> {
+async fn insert_all(connection: &mut SqliteConnection, records: &[StoredRecord]) -> Result<(), sqlx::Error> {
     let rows = vec!["(?, ?, ?, ?)"; records.len()].join(", ");
-    let sql = format!("INSERT INTO records (seq, previous, hash, event) VALUES {rows}{then}");
+    let sql = format!("INSERT INTO records (seq, previous, hash, event) VALUES {rows}");
     let mut query = sqlx::query(AssertSqlSafe(sql));
     for record in records {
         query = query
@@ -54,7 +41,7 @@ async fn insert_all(
     Ok(())
 }
 
-/// The chain's end in what [`TIP`] or [`BEGIN_AT_TIP`] selected.
+/// The chain's end in what [`TIP`] selected.
 pub(super) fn tip(rows: &[SqliteRow], path: &Path) -> Result<Head, StoreError> {
     let Some(row) = rows.first() else { return Ok(chain::empty()) };
     let seq = seq(row, path)?;
@@ -63,9 +50,6 @@ pub(super) fn tip(rows: &[SqliteRow], path: &Path) -> Result<Head, StoreError> {
 
 /// Selects the chain's end.
 pub(super) const TIP: &str = "SELECT seq, hash FROM records ORDER BY seq DESC LIMIT 1";
-
-/// Begins a transaction that writes, and selects the chain's end in it.
-pub(super) const BEGIN_AT_TIP: &str = "BEGIN IMMEDIATE; SELECT seq, hash FROM records ORDER BY seq DESC LIMIT 1";
 
 /// A whole record.
 pub(super) fn record(row: &SqliteRow, path: &Path) -> Result<StoredRecord, StoreError> {

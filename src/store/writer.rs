@@ -117,16 +117,20 @@ impl Writer {
         }
         let durable = jobs.iter().any(|job| job.durable);
         let tip = self.begin(durable).await.map_err(Trouble::All)?;
-        match self.work(jobs, tip).await {
-            Ok((answers, tip)) => {
-                self.keep(tip, durable);
-                Ok(answers)
-            }
+        let worked = self.work(jobs, tip).await;
+        let (answers, tip) = match worked {
+            Ok(done) => done,
             Err(trouble) => {
                 self.roll_back().await;
-                Err(trouble)
+                return Err(trouble);
             }
+        };
+        if let Err(error) = sqlx::query("COMMIT").execute(&mut self.connection).await {
+            self.roll_back().await;
+            return Err(Trouble::All(failure::database(&self.path, &error)));
         }
+        self.keep(tip, durable);
+        Ok(answers)
     }
 
     async fn begin(&mut self, durable: bool) -> Result<Head, StoreError> {
@@ -136,15 +140,17 @@ impl Writer {
             set.map_err(|error| failure::database(&self.path, &error))?;
             self.full = durable;
         }
-        let tip = self.begin_at_tip().await;
+        let begun = sqlx::query("BEGIN IMMEDIATE").execute(&mut self.connection).await;
+        begun.map_err(|error| failure::database(&self.path, &error))?;
+        let tip = self.tip().await;
         if tip.is_err() {
             self.roll_back().await;
         }
         tip
     }
 
-    async fn begin_at_tip(&mut self) -> Result<Head, StoreError> {
-        let rows = sqlx::query(records::BEGIN_AT_TIP).fetch_all(&mut self.connection).await;
+    async fn tip(&mut self) -> Result<Head, StoreError> {
+        let rows = sqlx::query(records::TIP).fetch_all(&mut self.connection).await;
         let tip = records::tip(&rows.map_err(|error| failure::database(&self.path, &error))?, &self.path)?;
         if tip.seq < self.last.seq || (tip.seq == self.last.seq && tip.hash != self.last.hash) {
             return Err(StoreError::Failed(format!(
@@ -158,7 +164,7 @@ impl Writer {
         Ok(tip)
     }
 
-    /// Carries out the changes, writes all records and commits; returns the answers and the chain's new end.
+    /// Carries out the changes and writes all records; returns the answers and the chain's new end.
     async fn work(&mut self, jobs: &[Job], mut tip: Head) -> Result<(Vec<Result<Written, StoreError>>, Head), Trouble> {
         let mut answers = Vec::with_capacity(jobs.len());
         let mut new: Vec<StoredRecord> = Vec::with_capacity(jobs.len());
@@ -179,8 +185,8 @@ impl Writer {
                 Err(refusal) => answers.push(Err(refusal)),
             }
         }
-        let committed = records::insert_and_commit(transaction.connection, &new).await;
-        committed.map_err(|error| Trouble::All(failure::database(&self.path, &error)))?;
+        let inserted = records::insert(transaction.connection, &new).await;
+        inserted.map_err(|error| Trouble::All(failure::database(&self.path, &error)))?;
         Ok((answers, tip))
     }
 
