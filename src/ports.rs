@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::audit::event::{Event, Head, StoredRecord};
 use crate::config::Account;
 use crate::digest::Digest;
-use crate::names::{Agent, CallId, GrantId, Human, OperationId, PlanId, Region};
+use crate::names::{Agent, CallId, GrantId, Human, OperationId, PlanId, Region, SessionId};
 use crate::plan::filed::{FiledPlan, PlanState};
 use crate::text::escape::quoted;
 
@@ -172,6 +172,64 @@ pub struct Claim {
     pub per_hour: Option<HourlyBudget>,
 }
 
+/// For whom is counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// The agent, over all its sessions.
+    pub agent: Agent,
+    /// One of its sessions.
+    pub session: SessionId,
+    /// The account's twelve digits.
+    pub account: String,
+}
+
+/// What happened so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Resources changed in the session.
+    pub changed_in_session: u32,
+    /// Resources the agent changed within the last hour.
+    pub changed_in_hour: u32,
+    /// Calls of the agent that failed, or whose outcome is unknown, within the last hour and since its breaker was closed.
+    pub errors_in_hour: u32,
+    /// Refusals the agent got within the last hour and since its breaker was closed.
+    pub denials_in_hour: u32,
+    /// Calls of all agents to the account that failed, or whose outcome is unknown, likewise.
+    pub account_errors_in_hour: u32,
+    /// The open breakers of the agent and of the account.
+    pub open: Vec<Breaker>,
+}
+
+/// An open breaker: no change goes through it until a person closes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Breaker {
+    /// Whose calls it stops.
+    pub scope: BreakerScope,
+    /// When it opened.
+    pub opened_at: Timestamp,
+    /// Why, for people.
+    pub why: String,
+}
+
+/// Whose calls a breaker stops.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "name", rename_all = "lowercase")]
+pub enum BreakerScope {
+    /// One agent's.
+    Agent(Agent),
+    /// All agents' to one account (its twelve digits).
+    Account(String),
+}
+
+impl std::fmt::Display for BreakerScope {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Agent(agent) => write!(f, "agent {agent}"),
+            Self::Account(id) => write!(f, "account {id}"),
+        }
+    }
+}
+
 /// A tool's budget of targets per rolling hour and agent.
 #[derive(Clone, Debug)]
 pub struct HourlyBudget {
@@ -273,6 +331,27 @@ pub trait Store: Send + Sync + Debug {
 
     /// A single-use mark, such as the nonce of a sealed state: true the first time, false ever after.
     async fn use_once(&self, mark: &str, forget_after: Timestamp) -> Result<bool, StoreError>;
+
+    /// What happened so far.
+    async fn tally(&self, _who: &Counted, _now: Timestamp) -> Result<Tally, StoreError> {
+        Ok(Tally::default())
+    }
+
+    /// Opens a breaker together with its event, unless it is open already. True where it wasn't.
+    async fn open_breaker(&self, _breaker: Breaker, _event: Event) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    /// Closes a breaker together with its event; what was counted so far doesn't count for it any more. False where it
+    /// was not open, and then nothing is recorded.
+    async fn close_breaker(&self, _scope: &BreakerScope, _event: Event) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    /// All open breakers, oldest first.
+    async fn breakers(&self) -> Result<Vec<Breaker>, StoreError> {
+        Ok(Vec::new())
+    }
 
     /// Records of the chain from sequence number `from` (the first is 1), at most `limit`.
     async fn records(&self, from: u64, limit: u32) -> Result<Vec<StoredRecord>, StoreError>;

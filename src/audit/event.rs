@@ -8,6 +8,7 @@ use crate::call::refused::Code;
 use crate::call::request::Caller;
 use crate::digest::Digest;
 use crate::names::{CallId, Effect, OperationId, PlanId};
+use crate::ports::BreakerScope;
 
 /// One event of the record. Sensitive values are redacted before an event is made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -123,6 +124,36 @@ pub enum What {
         request_id: Option<String>,
         /// AWS's error, or why the outcome is unknown.
         detail: Option<String>,
+    },
+    /// A breaker opened: nothing is changed through it until a person closes it.
+    BreakerOpened {
+        /// Whose calls it stops.
+        scope: BreakerScope,
+        /// Why.
+        why: String,
+    },
+    /// A person closed a breaker.
+    BreakerClosed {
+        /// Whose calls it had stopped.
+        scope: BreakerScope,
+        /// The person, as the operating system names them.
+        by: String,
+        /// Why, in their words.
+        reason: String,
+    },
+    /// Another set of policies is in force from here on.
+    PolicyChanged {
+        /// Digest of the set before.
+        before: Digest,
+        /// Digest of the set in force.
+        now: Digest,
+    },
+    /// A changed set of policies was not taken; the one before stays in force.
+    PolicyRejected {
+        /// Digest of the set that stays.
+        kept: Digest,
+        /// What is wrong with the other.
+        problems: String,
     },
     /// An unknown outcome was settled, or not, by reading the targets.
     Reconciled {

@@ -52,6 +52,19 @@ fn what(what: &What) -> String {
         What::Previewed { plan, operation, effect, targets, .. } => {
             format!("previewed    {plan}  {effect} {operation} on {}", names(targets))
         }
+        What::BreakerOpened { scope, why } => {
+            format!("breaker      of {} opened: {}", quoted(&scope.to_string(), NAME), quoted(why, MESSAGE))
+        }
+        What::BreakerClosed { scope, by, reason } => format!(
+            "breaker      of {} closed by {}: {}",
+            quoted(&scope.to_string(), NAME),
+            quoted(by, NAME),
+            quoted(reason, MESSAGE)
+        ),
+        What::PolicyChanged { before, now } => format!("policy       {} instead of {}", now.short(), before.short()),
+        What::PolicyRejected { kept, problems } => {
+            format!("policy       {} stays, the changed one was refused: {}", kept.short(), quoted(problems, MESSAGE))
+        }
         What::Asked { plan, .. } => format!("asked        {plan}"),
         What::Confirmed { plan, answered_after_ms, faster_than_reading, .. } => {
             let (seconds, tenths) = (answered_after_ms / 1000, answered_after_ms / 100 % 10);

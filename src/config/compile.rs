@@ -7,12 +7,16 @@ use std::time::Duration;
 use jiff::SignedDuration;
 
 use super::raw::{RawAccount, RawAws, RawConfig, RawLimits, RawManifests, schema};
-use super::{Account, AwsConfig, CallerConfig, Config, Environment, LimitsConfig, ManifestsConfig};
+use super::{
+    Account, AwsConfig, BreakersConfig, BudgetsConfig, CallerConfig, Config, Environment, LimitsConfig,
+    ManifestsConfig, PolicyConfig,
+};
 use crate::aws::models::{Models, nearest};
 use crate::digest::Digest;
 use crate::document::{self, Document, Language, Problems, Source};
 use crate::manifest::template::join_pointer;
 use crate::names::{Agent, Human, Region};
+use crate::policy::windows::Windows;
 
 const MINUTE: u64 = 60;
 
@@ -53,6 +57,14 @@ impl Compiler<'_> {
             aws: self.aws(raw.aws),
             limits: self.limits(&raw.limits),
             manifests: self.manifests(raw.manifests),
+            policy: PolicyConfig::default(),
+            agents: BTreeMap::new(),
+            clients: BTreeMap::new(),
+            tag_rules: Vec::new(),
+            windows: Windows::default(),
+            ticket: None,
+            budgets: BudgetsConfig::default(),
+            breakers: BreakersConfig::default(),
             digest: Digest::of_bytes("countersign.config.v1", source.text().as_bytes()),
             path: source.path().to_owned(),
         }

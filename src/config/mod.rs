@@ -8,10 +8,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::names::{Agent, Human, Region, Stage};
+use crate::policy::windows::Windows;
 
 pub use compile::load;
 pub use find::{Environment, NotFound, find};
@@ -32,6 +34,22 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// Which tools there are.
     pub manifests: ManifestsConfig,
+    /// Which policies hold.
+    pub policy: PolicyConfig,
+    /// The agents, by name. Never empty, and the caller's is among them.
+    pub agents: BTreeMap<Agent, AgentConfig>,
+    /// How far clients are trusted, by the name they give themselves; others are unknown.
+    pub clients: BTreeMap<String, Trust>,
+    /// What tags say of a resource.
+    pub tag_rules: Vec<TagRule>,
+    /// When things may be changed.
+    pub windows: Windows,
+    /// What a ticket looks like; `None` where calls name none.
+    pub ticket: Option<TicketConfig>,
+    /// Most resources an agent changes.
+    pub budgets: BudgetsConfig,
+    /// When a breaker opens.
+    pub breakers: BreakersConfig,
     /// Digest of the file's text.
     pub digest: Digest,
     /// The file it came from.
@@ -64,6 +82,124 @@ pub struct CallerConfig {
     pub human: Human,
     /// The agent.
     pub agent: Agent,
+}
+
+/// Which policies hold.
+#[derive(Clone, Debug, Default)]
+pub struct PolicyConfig {
+    /// The shipped profile; default [`Profile::Standard`].
+    pub profile: Profile,
+    /// Files and folders of the admin's own policies (`*.cedar`), in force besides the profile.
+    pub files: Vec<PathBuf>,
+    /// Roles besides the built-in ones.
+    pub roles: Vec<String>,
+    /// Groups of approvers besides the built-in one.
+    pub groups: Vec<String>,
+}
+
+/// A shipped set of policies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    /// Reads only.
+    Observe,
+    /// Everything can be planned; a person applies it.
+    Suggest,
+    /// Writes in dev are free; production needs other people.
+    #[default]
+    Standard,
+    /// As `standard`, with tickets and change windows.
+    Regulated,
+    /// Nothing but the floor: all that is permitted stands in the admin's own files.
+    None,
+}
+
+/// One agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentConfig {
+    /// Its roles.
+    pub roles: Vec<String>,
+    /// Names of the accounts it may call.
+    pub accounts: Vec<String>,
+    /// Most targets and dependents of one call.
+    pub max_resources: u32,
+    /// From then on it may do nothing.
+    pub expires: Option<Timestamp>,
+}
+
+/// How far a client is trusted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Trust {
+    /// Nothing is known of it.
+    #[default]
+    Unknown,
+    /// An admin has looked at it.
+    Known,
+    /// It is installed and configured by the organisation.
+    Managed,
+}
+
+/// What one tag says of a resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TagRule {
+    /// The tag's key.
+    pub tag: String,
+    /// What the value must be like, `*` for anything; `None`: any value.
+    pub value: Option<String>,
+    /// What follows where it matches.
+    pub says: TagSays,
+}
+
+/// What follows from a tag.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TagSays {
+    /// At least this stage; a tag never lowers the account's.
+    Stage(Stage),
+    /// It is protected from deletion.
+    Protected,
+    /// The tag's value is the team that owns it.
+    Owner,
+}
+
+/// What a ticket looks like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TicketConfig {
+    /// The whole ticket matches this regular expression.
+    pub pattern: String,
+}
+
+/// Most resources an agent changes, whatever policy says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BudgetsConfig {
+    /// In one session; default 100.
+    pub changes_per_session: u32,
+    /// In any hour, over all sessions; default 100.
+    pub changes_per_hour: u32,
+}
+
+impl Default for BudgetsConfig {
+    fn default() -> Self {
+        Self { changes_per_session: 100, changes_per_hour: 100 }
+    }
+}
+
+/// When a breaker opens. It stays open until a person closes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BreakersConfig {
+    /// An agent's calls that failed at AWS, or whose outcome is unknown, within an hour; default 5. Zero switches it off.
+    pub agent_errors_per_hour: u32,
+    /// Refusals an agent got within an hour; default 30. Zero switches it off.
+    pub agent_denials_per_hour: u32,
+    /// Calls of all agents to one account that failed, or whose outcome is unknown, within an hour; default 10. Zero
+    /// switches it off.
+    pub account_errors_per_hour: u32,
+}
+
+impl Default for BreakersConfig {
+    fn default() -> Self {
+        Self { agent_errors_per_hour: 5, agent_denials_per_hour: 30, account_errors_per_hour: 10 }
+    }
 }
 
 /// How AWS is reached. Environment variables for endpoints are not honoured: only this is.

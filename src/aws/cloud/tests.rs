@@ -1,5 +1,6 @@
 //! Sessions against a stub.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,9 +9,12 @@ use serde_json::json;
 
 use super::*;
 use crate::aws::stub::{Act, Stub};
-use crate::config::{Account, AwsConfig, CallerConfig, LimitsConfig, ManifestsConfig};
+use crate::config::{
+    Account, AwsConfig, BreakersConfig, BudgetsConfig, CallerConfig, LimitsConfig, ManifestsConfig, PolicyConfig,
+};
 use crate::digest::Digest;
 use crate::names::{Agent, CallId, Human, Stage};
+use crate::policy::windows::Windows;
 use crate::testing::FixedClock;
 
 const ACCOUNT: &str = "111111111111";
@@ -35,6 +39,14 @@ fn config(url: &str, folder: &std::path::Path) -> Config {
             concurrent_calls: 64,
         },
         manifests: ManifestsConfig::default(),
+        policy: PolicyConfig::default(),
+        agents: BTreeMap::new(),
+        clients: BTreeMap::new(),
+        tag_rules: Vec::new(),
+        windows: Windows::default(),
+        ticket: None,
+        budgets: BudgetsConfig::default(),
+        breakers: BreakersConfig::default(),
         digest: Digest::of_bytes("t", b""),
         path: PathBuf::from("unused"),
     }

@@ -1,0 +1,83 @@
+//! What Cedar's validator lets pass: names of nobody, and expressions that can fail when they are evaluated.
+
+use serde_json::Value;
+
+use super::set::{People, at_policy};
+use crate::aws::models::nearest;
+use crate::document::{Problems, Source};
+
+/// Operations that overflow, or fail on some of their operands, as they stand in Cedar's JSON form.
+///
+/// See <https://docs.cedarpolicy.com/policies/json-format.html>.
+const CAN_FAIL: [(&str, &str); 6] = [
+    ("+", "an addition"),
+    ("-", "a subtraction"),
+    ("*", "a multiplication"),
+    ("neg", "a negation"),
+    ("offset", "`offset`"),
+    ("durationSince", "`durationSince`"),
+];
+
+/// Looks through one policy.
+pub(super) fn check(source: &Source, policy: &cedar_policy::Policy, people: &People, problems: &mut Problems) {
+    let json = match policy.to_json() {
+        Ok(json) => json,
+        Err(error) => {
+            let message = format!("this policy can't be looked through: {error}");
+            return problems.push(at_policy(source, policy, message, "write it in another way"));
+        }
+    };
+    let mut found = Vec::new();
+    walk(&json, people, &mut found);
+    found.sort();
+    found.dedup();
+    for (message, mend) in found {
+        problems.push(at_policy(source, policy, message, mend));
+    }
+}
+
+fn walk(value: &Value, people: &People, found: &mut Vec<(String, String)>) {
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| walk(item, people, found)),
+        Value::Object(members) => {
+            for (key, inner) in members {
+                // The members of a record literal are names of the author's own.
+                if key == "Record" {
+                    if let Value::Object(fields) = inner {
+                        fields.values().for_each(|field| walk(field, people, found));
+                    }
+                    continue;
+                }
+                if key == "annotations" {
+                    continue;
+                }
+                if let Some((_, what)) = CAN_FAIL.iter().find(|(name, _)| name == key) {
+                    found.push((
+                        format!("{what} can fail when it is evaluated, and a policy that fails is skipped"),
+                        "compare with a constant; the server computes counts and times beforehand".to_owned(),
+                    ));
+                }
+                walk(inner, people, found);
+            }
+            if let (Some(Value::String(kind)), Some(Value::String(id))) = (members.get("type"), members.get("id")) {
+                known(kind, id, people, found);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn known(kind: &str, id: &str, people: &People, found: &mut Vec<(String, String)>) {
+    let names: Vec<&str> = match kind {
+        "Agent" => people.agents.keys().map(|agent| agent.as_str()).collect(),
+        "Account" => people.accounts.iter().map(|account| account.name.as_str()).collect(),
+        _ => return,
+    };
+    if !names.contains(&id) {
+        let mend = match nearest(id, names.iter().copied()).first() {
+            Some(best) => format!("did you mean `{best}`?"),
+            None => format!("the configuration knows {}", names.join(", ")),
+        };
+        found.push((format!("there is no {} `{id}`", kind.to_lowercase()), mend));
+    }
+}

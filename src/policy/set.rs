@@ -1,0 +1,302 @@
+//! [`Policies`]: a set of policies that was parsed, validated and held against the configuration. There is no other way to
+//! get one, and a set with one slip in it is none.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use cedar_policy::{ActionConstraint, Authorizer, Context, Entities, Entity, EntityUid, PolicyId, Request};
+use miette::Diagnostic;
+
+use super::entities;
+use super::literals;
+use super::question::{Evidence, Question};
+use super::vocabulary::{ANY, EFFECTS, Vocabulary, action, reachable};
+use crate::config::{Account, AgentConfig, Profile};
+use crate::digest::Digest;
+use crate::document::{Problem, Problems, Source};
+use crate::names::{Agent, Effect};
+
+/// Policies in force: compiled, and ready to be asked.
+#[derive(Debug)]
+pub struct Policies {
+    vocabulary: Vocabulary,
+    all: cedar_policy::PolicySet,
+    /// For each action the policies that can have something to say of it, and its entity.
+    by_action: HashMap<EntityUid, (cedar_policy::PolicySet, Entity)>,
+    people: People,
+    sources: Vec<Source>,
+    profile: Profile,
+    digest: Digest,
+}
+
+/// The configured agents and accounts, which policies may name.
+#[derive(Clone, Debug, Default)]
+pub struct People {
+    /// The agents.
+    pub agents: BTreeMap<Agent, AgentConfig>,
+    /// The accounts.
+    pub accounts: Vec<Account>,
+}
+
+/// What the policies say of a question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Permitted, by these policies.
+    Permitted {
+        /// Names of the policies that permit it.
+        by: Vec<String>,
+    },
+    /// Denied.
+    Denied {
+        /// Names of the policies that forbid it; empty where merely nothing permits it.
+        forbidden_by: Vec<String>,
+        /// What went wrong while it was decided; whatever goes wrong denies.
+        errors: Vec<String>,
+    },
+}
+
+impl Policies {
+    /// Compiles a set. Everything that is wrong is told at once.
+    ///
+    /// Refused is what does not parse or validate, what has no name or another's, a template, a file without policies, a
+    /// name of an agent or account that isn't configured, and an expression that could fail when it is evaluated: Cedar
+    /// skips a policy that fails, and a `forbid` that is skipped forbids nothing.
+    pub fn compile(
+        sources: Vec<Source>,
+        vocabulary: Vocabulary,
+        people: People,
+        profile: Profile,
+    ) -> Result<Self, Problems> {
+        let mut problems = Problems::new();
+        let mut all = cedar_policy::PolicySet::new();
+        let mut origin: BTreeMap<String, usize> = BTreeMap::new();
+        for (index, source) in sources.iter().enumerate() {
+            for policy in parse(source, &mut problems) {
+                let id = policy.id().to_string();
+                match origin.get(&id) {
+                    Some(first) => {
+                        let other = sources.get(*first).map(|source| source.path().display().to_string());
+                        let message =
+                            format!("a policy called `{id}` is there already, in {}", other.unwrap_or_default());
+                        problems.push(at_policy(source, &policy, message, "give it a name of its own"));
+                    }
+                    None => {
+                        literals::check(source, &policy, &people, &mut problems);
+                        origin.insert(id, index);
+                        // The name is new, so adding can't fail; were it to, the policy must not be missing unnoticed.
+                        if let Err(error) = all.add(policy.clone()) {
+                            problems.push(at_policy(source, &policy, error.to_string(), "report it"));
+                        }
+                    }
+                }
+            }
+        }
+        let place = |id: &PolicyId| origin.get(id.to_string().as_str()).and_then(|index| sources.get(*index));
+        validate(&all, &vocabulary, place, &mut problems);
+        let digest = digest(&sources, &vocabulary).map_err(|error| {
+            Problems::from(Source::new("policies", "").problem(0..0, error.to_string(), "report it"))
+        })?;
+        let by_action = by_action(&all, &vocabulary);
+        problems.or(Self { vocabulary, all, by_action, people, sources, profile, digest })
+    }
+
+    /// What the policies say. Whatever can't be evaluated, is unknown or is missing denies.
+    pub fn ask(&self, question: &Question, evidence: &Evidence) -> Verdict {
+        match self.request(question, evidence) {
+            Ok((request, entities, policies)) => {
+                let response = Authorizer::new().is_authorized(&request, policies, &entities);
+                let errors: Vec<String> = response.diagnostics().errors().map(ToString::to_string).collect();
+                let mut names: Vec<String> = response.diagnostics().reason().map(ToString::to_string).collect();
+                names.sort();
+                match response.decision() {
+                    cedar_policy::Decision::Allow if errors.is_empty() => Verdict::Permitted { by: names },
+                    cedar_policy::Decision::Allow => Verdict::Denied { forbidden_by: Vec::new(), errors },
+                    cedar_policy::Decision::Deny => Verdict::Denied { forbidden_by: names, errors },
+                }
+            }
+            Err(error) => Verdict::Denied { forbidden_by: Vec::new(), errors: vec![error] },
+        }
+    }
+
+    /// The request, the entities and the policies it concerns, as Cedar takes them.
+    pub(super) fn request(
+        &self,
+        question: &Question,
+        evidence: &Evidence,
+    ) -> Result<(Request, Entities, &cedar_policy::PolicySet), String> {
+        let schema = self.vocabulary.schema();
+        let asked = action(&question.tool, question.effect);
+        let (policies, action_entity) =
+            self.by_action.get(&asked).ok_or_else(|| format!("policies know no action {asked}"))?;
+        let agent = self.people.agents.get(&question.agent);
+        let agent = agent.ok_or_else(|| format!("the agent `{}` is not configured", question.agent))?;
+        let context = Context::from_pairs(entities::context(question, evidence)).map_err(|error| error.to_string())?;
+        let principal = entities::agent(&question.agent, &question.human, agent).map_err(|error| error.to_string())?;
+        let resource = entities::resource(question).map_err(|error| error.to_string())?;
+        let account = entities::account(&question.account).map_err(|error| error.to_string())?;
+        let request = Request::new(principal.uid(), asked, resource.uid(), context, Some(schema))
+            .map_err(|error| error.to_string())?;
+        let entities = Entities::from_entities([principal, resource, account, action_entity.clone()], None)
+            .map_err(|error| error.to_string())?;
+        Ok((request, entities, policies))
+    }
+
+    /// The schema's words.
+    pub fn vocabulary(&self) -> &Vocabulary {
+        &self.vocabulary
+    }
+
+    /// All policies.
+    pub(super) fn cedar(&self) -> &cedar_policy::PolicySet {
+        &self.all
+    }
+
+    /// The configured agents and accounts.
+    pub fn people(&self) -> &People {
+        &self.people
+    }
+
+    /// The texts they were compiled from.
+    pub fn sources(&self) -> &[Source] {
+        &self.sources
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.all.policies().count()
+    }
+
+    /// True where there is none, and so nothing is permitted.
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// Names this very set: its texts and the words it was compiled with.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The shipped profile among them.
+    pub fn profile(&self) -> Profile {
+        self.profile
+    }
+}
+
+/// The policies of a file, each under its own name.
+fn parse(source: &Source, problems: &mut Problems) -> Vec<cedar_policy::Policy> {
+    let set: cedar_policy::PolicySet = match source.text().parse() {
+        Ok(set) => set,
+        Err(errors) => {
+            let errors: cedar_policy::ParseErrors = errors;
+            for error in errors.iter() {
+                problems.push(of_diagnostic(source, error));
+            }
+            return Vec::new();
+        }
+    };
+    for template in set.templates() {
+        let bytes = span(source, template.id(), &set);
+        let mend = "write a policy for each; what has a placeholder can't be proved";
+        problems.push(source.problem(bytes, "this is a template", mend));
+    }
+    if set.is_empty() {
+        problems.push(source.problem(0..0, "there is no policy in this file", "write one, or take the file away"));
+    }
+    let mut named = Vec::new();
+    for policy in set.policies() {
+        match policy.annotation("id") {
+            Some(id) if !id.trim().is_empty() => named.push(policy.new_id(PolicyId::new(id))),
+            _ => {
+                let mend = "put `@id(\"a-name-that-says-what-it-is-for\")` before it";
+                problems.push(at_policy(source, policy, "this policy has no name", mend));
+            }
+        }
+    }
+    named.sort_by_key(|policy| policy.to_cedar().and_then(|text| source.text().find(&text)));
+    named
+}
+
+fn validate<'a>(
+    all: &cedar_policy::PolicySet,
+    vocabulary: &Vocabulary,
+    place: impl Fn(&PolicyId) -> Option<&'a Source>,
+    problems: &mut Problems,
+) {
+    let validator = cedar_policy::Validator::new(vocabulary.schema().clone());
+    let found = validator.validate(all, cedar_policy::ValidationMode::Strict);
+    let nowhere = Source::new("policies", "");
+    for error in found.validation_errors() {
+        problems.push(of_diagnostic(place(error.policy_id()).unwrap_or(&nowhere), error));
+    }
+    // A warning says that a policy can't match what its author meant: that is a slip like any other.
+    for warning in found.validation_warnings() {
+        problems.push(of_diagnostic(place(warning.policy_id()).unwrap_or(&nowhere), warning));
+    }
+}
+
+fn of_diagnostic(source: &Source, error: &dyn Diagnostic) -> Problem {
+    let label = error.labels().and_then(|mut labels| labels.next());
+    let bytes = label.as_ref().map(|label| label.offset()..label.offset() + label.len()).unwrap_or_default();
+    let mend = match (error.help(), label.as_ref().and_then(|label| label.label())) {
+        (Some(help), _) => help.to_string(),
+        (None, Some(label)) => label.to_owned(),
+        (None, None) => "`countersign policy schema` shows every word policies can use".to_owned(),
+    };
+    source.problem(bytes, error.to_string(), mend)
+}
+
+/// A problem at a policy: at its first line.
+pub(super) fn at_policy(
+    source: &Source,
+    policy: &cedar_policy::Policy,
+    message: impl Into<String>,
+    mend: impl Into<String>,
+) -> Problem {
+    let start = policy.to_cedar().and_then(|text| source.text().find(&text)).unwrap_or_default();
+    source.problem(start..source.text().len(), message, mend)
+}
+
+fn span(source: &Source, id: &PolicyId, set: &cedar_policy::PolicySet) -> std::ops::Range<usize> {
+    let text = set.template(id).map(cedar_policy::Template::to_cedar).unwrap_or_default();
+    let start = source.text().find(&text).unwrap_or_default();
+    start..start + text.len()
+}
+
+/// Policies are picked by their action beforehand: what names another action can't match, and needs not be looked at in
+/// every decision.
+fn by_action(
+    all: &cedar_policy::PolicySet,
+    vocabulary: &Vocabulary,
+) -> HashMap<EntityUid, (cedar_policy::PolicySet, Entity)> {
+    let any = EFFECTS.into_iter().map(|effect| (ANY, ANY, effect));
+    let tools = vocabulary.tools().iter();
+    let tools = tools.flat_map(|tool| reachable(tool.effect).map(|e| (tool.name.as_str(), tool.toolset.as_str(), e)));
+    any.chain(tools)
+        .map(|(tool, toolset, effect)| {
+            let asked = action(tool, effect);
+            let ancestors = entities::ancestors(tool, toolset, effect);
+            let concerns = |policy: &&cedar_policy::Policy| match policy.action_constraint() {
+                ActionConstraint::Any => true,
+                ActionConstraint::Eq(named) => named == asked,
+                ActionConstraint::In(named) => named.iter().any(|named| *named == asked || ancestors.contains(named)),
+            };
+            let mut concerned = cedar_policy::PolicySet::new();
+            for policy in all.policies().filter(concerns) {
+                // Names are unique already: nothing can be lost here.
+                let _ = concerned.add(policy.clone());
+            }
+            let entity = Entity::new_no_attrs(asked.clone(), ancestors.into_iter().collect());
+            (asked, (concerned, entity))
+        })
+        .collect()
+}
+
+fn digest(sources: &[Source], vocabulary: &Vocabulary) -> Result<Digest, crate::digest::NotCanonical> {
+    let texts: BTreeSet<(String, &str)> =
+        sources.iter().map(|source| (source.path().display().to_string(), source.text())).collect();
+    Digest::of("countersign.policies.v1", &(texts, vocabulary.text()))
+}
+
+/// The worst effect a tool can turn out to have.
+pub fn worst(least: Effect) -> Effect {
+    reachable(least).max().unwrap_or(least)
+}
