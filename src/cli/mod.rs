@@ -6,6 +6,7 @@ pub mod config;
 pub mod demo;
 pub mod manifest;
 pub mod plans;
+pub mod policy;
 mod problems;
 pub mod sandbox;
 mod serve;
@@ -50,6 +51,8 @@ enum Command {
     Manifest(manifest::ManifestArgs),
     /// Check the configuration.
     Config(config::ConfigArgs),
+    /// Check what agents may do.
+    Policy(policy::PolicyArgs),
     /// Verify, follow and export the record.
     Audit(audit::AuditArgs),
     /// List plans.
@@ -92,6 +95,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Serve => serve::run(config).await.map(|()| ExitCode::SUCCESS),
         Command::Manifest(args) => manifest::run(&args, config),
         Command::Config(args) => config::run(&args, config),
+        Command::Policy(args) => policy::run(&args, config),
         Command::Audit(args) => audit::run(args, store).await,
         Command::Plans(args) => plans::list(args, store).await,
         Command::Plan(args) => plans::run(args, store).await,
