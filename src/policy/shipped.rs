@@ -3,17 +3,81 @@
 use crate::config::Profile;
 use crate::document::Source;
 
-/// Holds under every profile.
-const FLOOR: (&str, &str) = ("policies/floor.cedar", include_str!("../../policies/floor.cedar"));
+/// One file, by its name in the repository.
+type File = (&'static str, &'static str);
 
-/// The policies of a profile, the floor first.
+const FLOOR: File = ("policies/floor.cedar", include_str!("../../policies/floor.cedar"));
+const OBSERVE: File = ("policies/observe.cedar", include_str!("../../policies/observe.cedar"));
+const STANDARD: File = ("policies/standard.cedar", include_str!("../../policies/standard.cedar"));
+const SUGGEST: File = ("policies/suggest.cedar", include_str!("../../policies/suggest.cedar"));
+const REGULATED: File = ("policies/regulated.cedar", include_str!("../../policies/regulated.cedar"));
+
+/// Every profile, the strictest first.
+pub const PROFILES: [Profile; 5] =
+    [Profile::Observe, Profile::Suggest, Profile::Regulated, Profile::Standard, Profile::None];
+
+/// The policies of a profile: the floor, which holds under every profile, and its own. `suggest` and `regulated` are
+/// `standard` with demands of their own.
 pub fn sources(profile: Profile) -> Vec<Source> {
-    let own = match profile {
-        Profile::Observe => Some(("policies/observe.cedar", include_str!("../../policies/observe.cedar"))),
-        Profile::Suggest => Some(("policies/suggest.cedar", include_str!("../../policies/suggest.cedar"))),
-        Profile::Standard => Some(("policies/standard.cedar", include_str!("../../policies/standard.cedar"))),
-        Profile::Regulated => Some(("policies/regulated.cedar", include_str!("../../policies/regulated.cedar"))),
-        Profile::None => None,
+    let own: &[File] = match profile {
+        Profile::Observe => &[OBSERVE],
+        Profile::Suggest => &[STANDARD, SUGGEST],
+        Profile::Standard => &[STANDARD],
+        Profile::Regulated => &[STANDARD, REGULATED],
+        Profile::None => &[],
     };
-    std::iter::once(FLOOR).chain(own).map(|(path, text)| Source::new(path, text)).collect()
+    std::iter::once(&FLOOR).chain(own).map(|(path, text)| Source::new(*path, *text)).collect()
+}
+
+/// A profile as it is written in the configuration.
+pub fn word(profile: Profile) -> &'static str {
+    match profile {
+        Profile::Observe => "observe",
+        Profile::Suggest => "suggest",
+        Profile::Standard => "standard",
+        Profile::Regulated => "regulated",
+        Profile::None => "none",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::names::Effect;
+    use crate::policy::set::{People, Policies};
+    use crate::policy::vocabulary::{ToolWord, Vocabulary};
+
+    fn vocabulary() -> Vocabulary {
+        let tool = |name: &str, effect| ToolWord { name: name.to_owned(), toolset: "aws".to_owned(), effect };
+        Vocabulary::new(vec![tool("aws_change", Effect::Destructive)], &[], &[]).unwrap()
+    }
+
+    #[test]
+    fn every_profile_compiles() {
+        for profile in PROFILES {
+            let policies = Policies::compile(sources(profile), vocabulary(), People::default(), profile);
+            let policies = policies.unwrap_or_else(|problems| panic!("{profile:?}: {}", problems.plain()));
+            assert!(!policies.is_empty());
+        }
+    }
+
+    #[test]
+    fn every_shipped_policy_says_what_it_demands() {
+        for profile in PROFILES {
+            let policies = Policies::compile(sources(profile), vocabulary(), People::default(), profile).unwrap();
+            for policy in policies.cedar().policies() {
+                let says = policy.annotation("says").unwrap_or_default();
+                assert!(!says.is_empty() && !says.contains("please"), "{}: {says:?}", policy.id());
+                assert!(!says.ends_with('.') && !says.starts_with(char::is_uppercase), "{}: {says:?}", policy.id());
+            }
+        }
+    }
+
+    #[test]
+    fn every_profile_says_in_five_lines_what_it_means() {
+        for (path, text) in [FLOOR, OBSERVE, STANDARD, SUGGEST, REGULATED] {
+            let header: Vec<&str> = text.lines().take_while(|line| line.starts_with("//")).collect();
+            assert!(header.len() >= 6 && header[1] == "//", "{path}: a title, and five lines");
+        }
+    }
 }
