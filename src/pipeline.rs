@@ -27,8 +27,9 @@ use crate::own_tools::OwnTool;
 use crate::plan::build::{Workbench, build};
 use crate::plan::canary::Canary;
 use crate::plan::identity::identify;
-use crate::policy::decide::decide;
-use crate::policy::rule::Policy;
+use crate::policy::circumstances::Surroundings;
+use crate::policy::decide::{at_home, decide};
+use crate::policy::in_force::InForce;
 use crate::ports::{Clock, Cloud, Store, StoreError};
 
 /// The chain of stages with all it needs. Cheap to clone.
@@ -49,8 +50,8 @@ pub struct World {
     pub catalog: Catalog,
     /// AWS's service models.
     pub models: Models,
-    /// The policy in force.
-    pub policy: Box<dyn Policy>,
+    /// The policies in force.
+    pub policies: InForce,
     /// AWS.
     pub cloud: Arc<dyn Cloud>,
     /// Plans and the record.
@@ -119,8 +120,10 @@ impl Pipeline {
         asker: &dyn Asker,
         cancel: CancellationToken,
     ) -> Result<Recorded, Refused> {
-        let World { config, catalog, models, policy, cloud, store, clock, canary, .. } = &*self.world;
-        let workbench = Workbench { cloud: &**cloud, policy: &**policy, models, canary };
+        let World { config, catalog, models, cloud, store, clock, canary, .. } = &*self.world;
+        let policies = self.world.policies.now();
+        let surroundings = Surroundings { config, store: &**store, clock: &**clock, iam: catalog.iam() };
+        let workbench = Workbench { cloud: &**cloud, models, canary };
         let approved = tokio::select! {
             biased;
             () = cancel.cancelled() => return Err(cancelled()),
@@ -128,13 +131,15 @@ impl Pipeline {
                 let call = validate(request, catalog, models, &config.accounts)?;
                 let identity = identify(&call, asker.resumes(), &**store, &**clock, config.limits.plan_ttl).await?;
                 let preview = *call.intention() == Intention::Preview;
+                let circumstances = surroundings.of(&call).await?;
+                at_home(&call, &policies, &circumstances)?;
                 let resolved = resolve(call, &**cloud, models).await?;
-                let permitted = decide(resolved, &**policy)?;
+                let permitted = decide(resolved, &policies, circumstances)?;
                 let plan = build(permitted, identity, &workbench).await?;
                 if preview {
                     return self.world.recorder().previewed(plan).await.map(Step::Done);
                 }
-                Ok(match redeem(plan, &**store, asker, &**clock).await? {
+                Ok(match redeem(plan, asker, &surroundings).await? {
                     Redemption::Approved(approved) => Step::Go(approved),
                     Redemption::Suspended(prompt) => Step::Done(self.world.recorder().suspended(prompt)),
                 })

@@ -11,6 +11,9 @@ use crate::plan::build::{Plan, Sheet};
 use crate::plan::compare;
 use crate::plan::filed::{FiledPlan, Obligation, PlanState};
 use crate::plan::identity::Identity;
+use crate::policy::circumstances::Surroundings;
+use crate::policy::question::{Confirmation, Evidence};
+use crate::policy::windows::WindowState;
 use crate::ports::{Clock, GrantRecord, Store, StoreError};
 
 /// Words a person reads in a second, generously. An answer that comes faster is recorded as such.
@@ -33,22 +36,27 @@ pub enum Redemption {
 }
 
 /// Meets the plan's obligations, or refuses. Reads have none.
-pub async fn redeem(
-    plan: Plan,
-    store: &dyn Store,
-    asker: &dyn Asker,
-    clock: &dyn Clock,
-) -> Result<Redemption, Refused> {
+///
+/// The obligations were a forecast. When all are met the policies are asked once more, with the consent there really is
+/// and the circumstances as they are then: only that permits.
+pub async fn redeem(plan: Plan, asker: &dyn Asker, surroundings: &Surroundings<'_>) -> Result<Redemption, Refused> {
+    let Surroundings { store, clock, config, .. } = *surroundings;
     let Some(sheet) = plan.sheet() else {
         return Ok(Redemption::Approved(Box::new(ApprovedPlan { plan, grants: Vec::new() })));
     };
     previewed(&plan, sheet, store, clock).await?;
-    approvals(sheet)?;
+    only_policies(sheet, &config.windows.at(clock.now()))?;
+    let mut evidence = Evidence { previewed: matches!(sheet.identity, Identity::Filed(_)), ..Evidence::default() };
     let grants = match confirmation(&plan, sheet, store, asker, clock).await? {
-        Confirmation::NotNeeded => Vec::new(),
-        Confirmation::Granted(grant) => vec![grant],
-        Confirmation::Suspended(prompt) => return Ok(Redemption::Suspended(prompt)),
+        Consent::NotNeeded => Vec::new(),
+        Consent::Granted { grant, how } => {
+            evidence.confirmation = Some(how);
+            vec![grant]
+        }
+        Consent::Suspended(prompt) => return Ok(Redemption::Suspended(prompt)),
     };
+    let now = surroundings.of(plan.call().call().call()).await?;
+    plan.call().permits(&evidence, now)?;
     Ok(Redemption::Approved(Box::new(ApprovedPlan { plan, grants })))
 }
 
@@ -97,31 +105,50 @@ pub async fn file(plan: &Plan, sheet: &Sheet, store: &dyn Store, clock: &dyn Clo
     store.file_plan(filed, event).await.map_err(not_recorded)
 }
 
-/// Signatures of other people can't be given yet, so a plan that needs one goes no further.
-fn approvals(sheet: &Sheet) -> Result<(), Refused> {
-    for obligation in &sheet.content.obligations {
-        if let Obligation::Approvals { count } = obligation {
-            let people = if *count == 1 { "a second person".to_owned() } else { format!("{count} other people") };
-            return Err(Refused::new(
-                Code::NeedsSecondPerson,
-                format!(
-                    "`{}` is {} and account `{}` is {}: it needs {people}",
-                    sheet.content.operation,
-                    sheet.content.effect,
-                    sheet.content.account.name,
-                    sheet.content.account.stage
-                ),
-                "nobody can give that consent through the agent's own client; hand the plan to a person who operates \
-                 this account",
-            ));
+/// What the person the agent acts for can't give: refused before they are asked for anything.
+fn only_policies(sheet: &Sheet, window: &WindowState) -> Result<(), Refused> {
+    let content = &sheet.content;
+    let what = format!(
+        "`{}` is {} in account `{}` ({})",
+        content.operation, content.effect, content.account.name, content.account.stage
+    );
+    for obligation in &content.obligations {
+        match obligation {
+            Obligation::Preview | Obligation::Confirmation { .. } => {}
+            Obligation::Ticket => {
+                let hint = "preview it again with `ticket`, then apply that plan";
+                return Err(Refused::new(Code::NeedsTicket, format!("{what}: it needs a ticket"), hint));
+            }
+            Obligation::Window if window.open => {}
+            Obligation::Window => {
+                let opens = window.opens.map(|at| format!("; it opens at {at:.0}")).unwrap_or_default();
+                let message = format!("{what}: it needs an open change window, and {}{opens}", window.why_closed);
+                return Err(Refused::new(Code::WindowClosed, message, "preview it again when the window is open"));
+            }
+            // Signatures of other people can't be given yet.
+            Obligation::Approvals { count, groups } => {
+                let people = if *count == 1 { "a second person".to_owned() } else { format!("{count} other people") };
+                let of: String = groups.iter().map(|group| format!(", somebody of `{group}` among them")).collect();
+                return Err(Refused::new(
+                    Code::NeedsSecondPerson,
+                    format!("{what}: it needs {people}{of}"),
+                    "nobody can give that consent through the agent's own client; hand the plan to a person who \
+                     operates this account",
+                ));
+            }
+            Obligation::Person => {
+                let hint = "hand the plan to the person you work for; nothing you pass can replace them";
+                let message = format!("{what}: an agent only plans it here, a person applies it");
+                return Err(Refused::new(Code::NeedsPerson, message, hint));
+            }
         }
     }
     Ok(())
 }
 
-enum Confirmation {
+enum Consent {
     NotNeeded,
-    Granted(GrantId),
+    Granted { grant: GrantId, how: Confirmation },
     Suspended(Prompt),
 }
 
@@ -131,12 +158,12 @@ async fn confirmation(
     store: &dyn Store,
     asker: &dyn Asker,
     clock: &dyn Clock,
-) -> Result<Confirmation, Refused> {
+) -> Result<Consent, Refused> {
     let Some(text) = sheet.content.obligations.iter().find_map(|obligation| match obligation {
         Obligation::Confirmation { text } => Some(text),
         _ => None,
     }) else {
-        return Ok(Confirmation::NotNeeded);
+        return Ok(Consent::NotNeeded);
     };
     // What was filed is what is shown, also where an unimportant part of a state has moved since.
     let (content, digest) = match &sheet.identity {
@@ -154,7 +181,7 @@ async fn confirmation(
         store.append(vec![asked]).await.map_err(not_recorded)?;
     }
     match asker.ask(&prompt).await {
-        Answer::Suspended => Ok(Confirmation::Suspended(prompt)),
+        Answer::Suspended => Ok(Consent::Suspended(prompt)),
         Answer::Typed { text: typed, after } if typed == prompt.expected => {
             let at = clock.now();
             let grant = GrantRecord {
@@ -178,7 +205,8 @@ async fn confirmation(
                 },
             );
             store.grant(grant, confirmed).await.map_err(not_granted)?;
-            Ok(Confirmation::Granted(id))
+            let how = Confirmation { after, readable: !faster_than_reading(&prompt.text, after) };
+            Ok(Consent::Granted { grant: id, how })
         }
         other => Err(not_confirmed(other, content.id.as_str())),
     }

@@ -57,6 +57,12 @@ pub enum Code {
     Forbidden,
     /// Policy asks for a second person.
     NeedsSecondPerson,
+    /// Policy asks for a ticket.
+    NeedsTicket,
+    /// Policy asks for a change window, and none is open.
+    WindowClosed,
+    /// Policy wants a person to apply it, not an agent.
+    NeedsPerson,
     /// A preview must come first.
     NeedsPreview,
     /// The preview could not be made.

@@ -7,6 +7,7 @@ pub mod demo;
 pub mod manifest;
 pub mod plans;
 pub mod policy;
+mod policy_files;
 mod problems;
 pub mod sandbox;
 mod serve;

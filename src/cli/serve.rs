@@ -48,7 +48,7 @@ async fn started(pipeline: &Pipeline) -> Result<(), StoreError> {
     let what = What::Started {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         manifests: world.catalog.digest(),
-        policy: world.policy.digest(),
+        policy: world.policies.now().digest(),
         config: world.config.digest,
     };
     world.store.append(vec![Event { at: world.clock.now(), call: None, caller: None, what }]).await.map(|_| ())

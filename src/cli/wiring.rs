@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::Failure;
+use super::{Failure, policy_files};
 use crate::aws::cloud::AwsCloud;
 use crate::aws::iam::IamFacts;
 use crate::aws::models::Models;
@@ -12,7 +12,7 @@ use crate::config::{self, Config, Environment};
 use crate::manifest::catalog::Catalog;
 use crate::pipeline::{Pipeline, World};
 use crate::plan::canary::Canary;
-use crate::policy::rule::FixedRule;
+use crate::policy::in_force::InForce;
 use crate::store::SqliteStore;
 
 /// Reads the configuration and the manifests, opens the store, and refuses to start where anything is wrong.
@@ -21,13 +21,14 @@ pub(super) async fn pipeline(config: Option<&Path>) -> Result<Pipeline, Failure>
     let config = load(config, &models)?;
     let iam = IamFacts::embedded()?;
     let catalog = Catalog::load(&config.manifests, &models, &iam)?;
+    let policies = InForce::new(policy_files::load(&config, &catalog)?);
     let store = Arc::new(SqliteStore::open(&config.store).await?);
     let cloud = Arc::new(AwsCloud::new(&config, models.clone(), Arc::new(SystemClock)));
     Ok(Pipeline::new(World {
         config,
         catalog,
         models,
-        policy: Box::new(FixedRule),
+        policies,
         cloud,
         store,
         clock: Arc::new(SystemClock),

@@ -114,6 +114,18 @@ pub enum Profile {
     None,
 }
 
+impl std::fmt::Display for Profile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Observe => "observe",
+            Self::Suggest => "suggest",
+            Self::Standard => "standard",
+            Self::Regulated => "regulated",
+            Self::None => "none",
+        })
+    }
+}
+
 /// One agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AgentConfig {

@@ -142,7 +142,10 @@ async fn tricks_in_dev(play: &mut Play<'_>) -> Result<(), Broken> {
 
 async fn harmless_change(play: &mut Play<'_>) -> Result<(), Broken> {
     play.stage.scene("What it came for")?;
-    play.stage.tell("The group of web servers in dev is too small. Ann reads what she is asked and types the name.")?;
+    play.stage.tell(
+        "The group of web servers in dev is too small. The policies let it put that right by itself: what is written in \
+         dev, and can be put back by the same means, needs nobody.",
+    )?;
     let scale = json!({
         "account": "shop-dev",
         "AutoScalingGroupName": "shop-orders-web",
@@ -151,15 +154,26 @@ async fn harmless_change(play: &mut Play<'_>) -> Result<(), Broken> {
     });
     let plan = play.preview("autoscaling_set_desired_capacity", &scale).await?;
     let apply = with(&scale, json!({ "dry_run": false, "plan_id": plan }));
-    let ann = Person::Types("shop-orders-web".to_owned());
-    let answer = play.call("autoscaling_set_desired_capacity", &apply, Some(ann.clone()), 12).await?;
+    let answer = play.call("autoscaling_set_desired_capacity", &apply, None, 12).await?;
+    play.stage.expect(!answer.refused && answer.forms.is_empty(), "nobody had to be asked, and it was applied")?;
+    let changed = play.changed().await?;
+    play.stage.expect(changed.len() == 1, &format!("at the cloud exactly this changed: {}", changed.join("; ")))?;
+    play.stage.verbatim("\n")?;
+
+    play.stage
+        .tell("The table in dev really is not needed any more. Ann reads what she is asked and types its name.")?;
+    let table = json!({ "account": "shop-dev", "TableName": "carts", "reason": "ann looked: nothing reads it" });
+    let plan = play.preview("dynamodb_delete_table", &table).await?;
+    let apply = with(&table, json!({ "dry_run": false, "plan_id": plan }));
+    let ann = Person::Types("carts".to_owned());
+    let answer = play.call("dynamodb_delete_table", &apply, Some(ann.clone()), 12).await?;
     play.stage.expect(!answer.refused && answer.forms.len() == 1, "ann was asked once, and it was applied")?;
     let changed = play.changed().await?;
     play.stage.expect(changed.len() == 1, &format!("at the cloud exactly this changed: {}", changed.join("; ")))?;
     play.stage.verbatim("\n")?;
 
     play.stage.tell("The same plan once more:")?;
-    play.refused("autoscaling_set_desired_capacity", &apply, Some(ann), &["plan_not_usable"]).await?;
+    play.refused("dynamodb_delete_table", &apply, Some(ann), &["plan_not_usable"]).await?;
     Ok(())
 }
 

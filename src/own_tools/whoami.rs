@@ -24,6 +24,7 @@ pub(super) fn sheet() -> Sheet {
 
 pub(super) fn serve(request: &ToolRequest, world: &World) -> Result<(Value, String), Refused> {
     let Arguments {} = arguments(request)?;
+    let policies = world.policies.now();
     let accounts: Vec<Value> = world
         .config
         .accounts
@@ -46,8 +47,8 @@ pub(super) fn serve(request: &ToolRequest, world: &World) -> Result<(Value, Stri
         "human": request.caller.human,
         "client": request.caller.client,
         "accounts": accounts,
-        "policy": world.policy.describe(),
-        "policy_digest": world.policy.digest(),
+        "policy": policies.describe(),
+        "policy_digest": policies.digest(),
         "manifests_digest": world.catalog.digest(),
         "plan_lifetime_seconds": world.config.limits.plan_ttl.as_secs(),
         "confirmation_timeout_seconds": world.config.limits.confirmation_timeout.as_secs(),

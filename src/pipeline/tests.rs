@@ -12,10 +12,13 @@ use crate::approval::ask::{Answer, Prompt};
 use crate::audit::record::Answered;
 use crate::aws::iam::IamFacts;
 use crate::call::request::{Caller, ClientInfo};
-use crate::config::{Account, Environment, ManifestsConfig};
+use crate::config::{Account, AgentConfig, Environment, ManifestsConfig, Profile};
+use crate::document::Source;
 use crate::names::{Agent, CallId, Human, Region, SessionId, Stage};
 use crate::plan::filed::PlanState;
-use crate::policy::rule::FixedRule;
+use crate::policy::set::{People, Policies};
+use crate::policy::shipped;
+use crate::policy::vocabulary::Vocabulary;
 use crate::ports::{CloudError, PlanFilter, Purpose};
 use crate::store::SqliteStore;
 use crate::testing::{FailingStore, FakeCloud, FixedClock};
@@ -101,6 +104,24 @@ fn account(name: &str, id: &str, stage: Stage) -> Account {
     }
 }
 
+/// The profile `standard`, and some policies besides.
+fn policies(config: &Config, catalog: &Catalog, own: Vec<Source>) -> Policies {
+    let mut sources = shipped::sources(Profile::Standard);
+    sources.extend(own);
+    let vocabulary = Vocabulary::of_catalog(catalog, &[], &[]).unwrap();
+    let people = People { agents: config.agents.clone(), accounts: config.accounts.clone() };
+    Policies::compile(sources, vocabulary, people, Profile::Standard).unwrap()
+}
+
+fn operator() -> AgentConfig {
+    AgentConfig {
+        roles: vec!["operator".to_owned()],
+        accounts: vec!["shop-dev".to_owned(), "shop-prod".to_owned()],
+        max_resources: 100,
+        expires: None,
+    }
+}
+
 async fn desk_with(cloud: FakeCloud, store: Option<Arc<dyn Store>>) -> Desk {
     let folder = tempfile::tempdir().unwrap();
     let text = "[caller]\nhuman = \"ann\"\nagent = \"agent\"\n\
@@ -110,6 +131,7 @@ async fn desk_with(cloud: FakeCloud, store: Option<Arc<dyn Store>>) -> Desk {
     let mut config = crate::config::load(&path, &Models::embedded().unwrap(), &Environment::of_process()).unwrap();
     config.accounts =
         vec![account("shop-dev", "210987654321", Stage::Dev), account("shop-prod", "123456789012", Stage::Prod)];
+    config.agents = ["agent", "another"].into_iter().map(|name| (Agent::new(name), operator())).collect();
     let store = match store {
         Some(store) => store,
         None => Arc::new(SqliteStore::open(&folder.path().join("countersign.db")).await.unwrap()),
@@ -117,11 +139,12 @@ async fn desk_with(cloud: FakeCloud, store: Option<Arc<dyn Store>>) -> Desk {
     let (models, iam) = (Models::embedded().unwrap(), IamFacts::embedded().unwrap());
     let catalog = Catalog::load(&ManifestsConfig::default(), &models, &iam).unwrap();
     let clock = FixedClock::default();
+    let policies = policies(&config, &catalog, Vec::new());
     let pipeline = Pipeline::new(World {
         config,
         catalog,
         models,
-        policy: Box::new(FixedRule),
+        policies: InForce::new(policies),
         cloud: Arc::new(cloud.clone()),
         store,
         clock: Arc::new(clock.clone()),
@@ -250,9 +273,21 @@ async fn a_destructive_call_goes_through_once_after_the_right_text() {
 }
 
 #[tokio::test]
-async fn a_plain_write_needs_no_preview_but_a_confirmation() {
+async fn a_plain_write_in_dev_needs_nobody() {
     let desk = desk().await;
     let mut arguments = start();
+    arguments["dry_run"] = json!(false);
+    let person = Person::never_asked();
+    assert_eq!(succeeded(desk.call("ec2_start_instances", arguments, &person).await)["status"], "applied");
+    assert_eq!(person.asked(), 0);
+    assert_eq!(desk.events().await, ["requested", "previewed", "intent", "outcome"]);
+}
+
+#[tokio::test]
+async fn a_plain_write_in_production_needs_no_preview_but_a_confirmation() {
+    let desk = desk().await;
+    let mut arguments = start();
+    arguments["account"] = json!("shop-prod");
     arguments["dry_run"] = json!(false);
     let person = Person::types(INSTANCE);
     assert_eq!(succeeded(desk.call("ec2_start_instances", arguments, &person).await)["status"], "applied");

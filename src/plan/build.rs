@@ -14,7 +14,6 @@ use crate::call::validate::{Intention, ValidatedCall};
 use crate::digest::Digest;
 use crate::names::PlanId;
 use crate::policy::decide::PermittedCall;
-use crate::policy::rule::Policy;
 use crate::ports::{Cloud, CredentialsNote, Purpose};
 use crate::text::escape::shows_as_itself;
 
@@ -45,8 +44,6 @@ pub struct Sheet {
 pub struct Workbench<'a> {
     /// AWS.
     pub cloud: &'a dyn Cloud,
-    /// The policy, asked again where the effect is raised.
-    pub policy: &'a dyn Policy,
     /// The service models.
     pub models: &'a Models,
     /// Which endpoints can be trusted with a dry run.
@@ -63,7 +60,8 @@ pub async fn build(call: PermittedCall, identity: Identity, with: &Workbench<'_>
     let dependents = blast::count(call.call(), with.cloud).await?;
     let raised = effects::raise(call.call(), &dependents);
     let worst = raised.iter().map(|raise| raise.to).max().unwrap_or(call.effect());
-    let call = call.raised_to(worst, with.policy)?;
+    let known = dependents.iter().map(|found| found.count).sum::<Option<u64>>();
+    let call = call.with_preview(worst, known)?;
     let undo = undo::recipe(call.call())?;
     let tried = dry_run::run(call.call(), &arguments, with.cloud, with.canary).await?;
     let sheet =
@@ -126,7 +124,7 @@ impl Sheet {
             tool: spec.name.clone(),
             title: spec.title.clone(),
             manifest: spec.digest,
-            policy: with.policy.digest(),
+            policy: call.policy(),
             agent: validated.caller().agent.clone(),
             human: validated.caller().human.clone(),
             reason: validated.reason().to_owned(),
@@ -142,7 +140,9 @@ impl Sheet {
             dry_run: found.dry_run,
             dependents: found.dependents,
             undo: found.undo,
+            ticket: None,
             obligations: obligations(call, identity.id()),
+            permitted_by: call.needs().permitted_by.iter().cloned().collect(),
             credentials: CredentialsNote { role: session_request(validated, Purpose::Change).account.change_role },
             created_at,
             expires_at,
@@ -161,8 +161,17 @@ fn obligations(call: &PermittedCall, plan: &PlanId) -> Vec<Obligation> {
     if needs.confirmation {
         obligations.push(Obligation::Confirmation { text: confirmation_text(call.call(), plan) });
     }
+    if needs.ticket {
+        obligations.push(Obligation::Ticket);
+    }
+    if needs.window {
+        obligations.push(Obligation::Window);
+    }
     if needs.approvals > 0 {
-        obligations.push(Obligation::Approvals { count: needs.approvals });
+        obligations.push(Obligation::Approvals { count: needs.approvals, groups: needs.groups.clone() });
+    }
+    if needs.person {
+        obligations.push(Obligation::Person);
     }
     obligations
 }

@@ -1,5 +1,6 @@
 //! `FiledPlan`: a plan as it lies in the store. It is a record, not a stage: nothing can be applied with it alone.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use jiff::Timestamp;
@@ -108,8 +109,14 @@ pub struct PlanContent {
     pub dependents: Vec<Dependents>,
     /// How it could be undone.
     pub undo: Undo,
+    /// The ticket it is done under.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
     /// What must be met before it can be applied.
     pub obligations: Vec<Obligation>,
+    /// Names of the policies that permit it then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub permitted_by: Vec<String>,
     /// Whose credentials would be used.
     pub credentials: CredentialsNote,
     /// When it was made.
@@ -210,7 +217,16 @@ pub enum Obligation {
     Approvals {
         /// How many.
         count: u32,
+        /// Somebody of each of these groups is among them.
+        #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+        groups: BTreeSet<String>,
     },
+    /// The call names a ticket. It names none, so it needs another preview.
+    Ticket,
+    /// A change window is open when it is applied.
+    Window,
+    /// A person applies it, not the agent.
+    Person,
 }
 
 #[cfg(test)]
@@ -265,7 +281,9 @@ pub(crate) mod tests {
                 unknown_because: None,
             }],
             undo: Undo::None { reason: "a terminated instance can't be started again".into() },
+            ticket: None,
             obligations: vec![Obligation::Preview, Obligation::Confirmation { text: "i-0123456789abcdef0".into() }],
+            permitted_by: Vec::new(),
             credentials: CredentialsNote { role: Some("arn:aws:iam::210987654321:role/countersign-change".into()) },
             created_at: at("2026-01-02T10:00:00Z"),
             expires_at: at("2026-01-02T10:15:00Z"),

@@ -23,6 +23,7 @@ pub fn structured(content: &PlanContent, digest: Digest) -> Value {
         "undo": content.undo,
         "dry_run": content.dry_run,
         "needs": needs(content),
+        "permitted_by": content.permitted_by,
         "credentials": content.credentials,
         "request": content.request,
         "next": next(content),
@@ -120,19 +121,31 @@ pub fn full(content: &PlanContent, digest: Digest) -> String {
     if !content.request.body.is_empty() {
         lines.push(format!("    body      {}", quoted(&content.request.body, 600)));
     }
+    if let Some(ticket) = &content.ticket {
+        lines.push(format!("  ticket      {}", quoted(ticket, 100)));
+    }
     lines.push(format!("  needs       {}", needs(content).join("; ")));
+    if !content.permitted_by.is_empty() {
+        let names: Vec<String> = content.permitted_by.iter().map(|name| quoted(name, 80)).collect();
+        lines.push(format!("  permitted   by {} then", names.join(", ")));
+    }
     lines.join("\n")
 }
 
 /// What the agent is told to do next.
 pub fn next(content: &PlanContent) -> String {
-    let approvals = content.obligations.iter().find_map(|obligation| match obligation {
-        Obligation::Approvals { count } => Some(*count),
-        _ => None,
-    });
-    match approvals {
-        Some(_) => "this can't be applied from here: it needs a second person; tell the person you work for".to_owned(),
-        None => format!(
+    let needs = |what: fn(&Obligation) -> bool| content.obligations.iter().any(what);
+    if needs(|obligation| *obligation == Obligation::Ticket) {
+        return "this can't be applied without a ticket: preview it again with `ticket`".to_owned();
+    }
+    match () {
+        () if needs(|obligation| matches!(obligation, Obligation::Approvals { .. })) => {
+            "this can't be applied from here: it needs a second person; tell the person you work for".to_owned()
+        }
+        () if needs(|obligation| *obligation == Obligation::Person) => {
+            "this can't be applied by an agent: a person has to; tell the person you work for".to_owned()
+        }
+        () => format!(
             "nothing was changed; show this to the person you work for; to apply it call {} again with the same \
              arguments, `dry_run: false` and `plan_id: {}`",
             content.tool, content.id
@@ -158,8 +171,16 @@ fn needs(content: &PlanContent) -> Vec<String> {
     let word = |obligation: &Obligation| match obligation {
         Obligation::Preview => "this preview".to_owned(),
         Obligation::Confirmation { .. } => format!("a confirmation typed by {}", content.human),
-        Obligation::Approvals { count: 1 } => format!("a second person, other than {}", content.human),
-        Obligation::Approvals { count } => format!("{count} people other than {}", content.human),
+        Obligation::Approvals { count, groups } => {
+            let of = groups.iter().map(|group| format!(", somebody of {group} among them")).collect::<String>();
+            match count {
+                1 => format!("a second person, other than {}{of}", content.human),
+                count => format!("{count} people other than {}{of}", content.human),
+            }
+        }
+        Obligation::Ticket => "a ticket".to_owned(),
+        Obligation::Window => "an open change window".to_owned(),
+        Obligation::Person => "a person who applies it, in place of the agent".to_owned(),
     };
     content.obligations.iter().map(word).collect()
 }

@@ -1,35 +1,77 @@
-//! `ResolvedCall` to [`PermittedCall`]: the policy is asked for each target, the strictest answer counts.
+//! `ResolvedCall` to [`PermittedCall`]: the policies are asked for each target, the strictest answer counts.
 
-use super::rule::{Needs, Policy, Question};
-use crate::call::refused::Refused;
+use std::sync::Arc;
+
+use super::obligations::{self, Needs};
+use super::question::{Circumstances, Evidence, Question, Resource, kind_of};
+use super::reasons;
+use super::set::{Policies, Verdict};
+use crate::call::refused::{Code, Refused};
 use crate::call::resolve::ResolvedCall;
 use crate::call::target::Target;
+use crate::call::validate::{Intention, ValidatedCall};
+use crate::digest::Digest;
 use crate::names::Effect;
 
-/// A call that policy does not forbid, with what it still needs.
+/// A call that policies do not forbid, with what it still needs.
 #[derive(Debug)]
 pub struct PermittedCall {
     call: ResolvedCall,
     effect: Effect,
     needs: Needs,
+    circumstances: Circumstances,
+    policies: Arc<Policies>,
 }
 
-/// Asks the policy. One forbidden target forbids the call.
-pub fn decide(call: ResolvedCall, policy: &dyn Policy) -> Result<PermittedCall, Refused> {
+/// Asks the policies. One forbidden target forbids the call; so does anything that can't be decided.
+pub fn decide(
+    call: ResolvedCall,
+    policies: &Arc<Policies>,
+    circumstances: Circumstances,
+) -> Result<PermittedCall, Refused> {
     let effect = call.call().spec().effect;
-    let needs = strictest(&call, effect, policy)?;
-    Ok(PermittedCall { call, effect, needs })
+    let resources = call.targets().len().max(1) as u64;
+    let circumstances = Circumstances { resources, ..circumstances };
+    let needs = match call.call().intention() {
+        // The answer of a read comes at once: what needs consent can't be had as a read.
+        Intention::Read => permitted(&call, effect, policies, &Evidence::default(), &circumstances)?,
+        Intention::Preview | Intention::Apply(_) => strictest(&call, effect, policies, &circumstances)?,
+    };
+    Ok(PermittedCall { call, effect, needs, circumstances, policies: Arc::clone(policies) })
+}
+
+/// Refuses what goes to an account that is not the agent's, before anything is read there.
+pub fn at_home(call: &ValidatedCall, policies: &Policies, circumstances: &Circumstances) -> Result<(), Refused> {
+    let agent = policies.people().agents.get(&call.caller().agent);
+    if agent.is_some_and(|agent| agent.accounts.contains(&call.account().name)) {
+        return Ok(());
+    }
+    let whole = Resource::whole_account(call.account(), call.region(), call.spec().operation.service());
+    let question = question(call, call.spec().effect, circumstances, whole);
+    let evidence = Evidence::default();
+    let verdict = policies.ask(&question, &evidence);
+    Err(refusal(policies, &question, &evidence, &verdict))
 }
 
 impl PermittedCall {
-    /// Asks again where the preview shows a worse effect. A lower effect changes nothing.
-    pub fn raised_to(mut self, effect: Effect, policy: &dyn Policy) -> Result<Self, Refused> {
-        if effect > self.effect {
-            let needs = strictest(&self.call, effect, policy)?;
-            self.needs = either(self.needs, needs);
+    /// Asks again with what the preview shows: a worse effect, and what depends on the targets (`None` where that is not
+    /// known). A lower effect changes nothing.
+    pub fn with_preview(mut self, effect: Effect, dependents: Option<u64>) -> Result<Self, Refused> {
+        let effect = effect.max(self.effect);
+        if effect != self.effect || dependents != self.circumstances.dependents {
+            self.circumstances.dependents = dependents;
+            let needs = strictest(&self.call, effect, &self.policies, &self.circumstances)?;
+            self.needs = self.needs.and(needs);
             self.effect = effect;
         }
         Ok(self)
+    }
+
+    /// Asks a last time, with the consent there really is and the circumstances as they are now. Only this permits.
+    pub fn permits(&self, evidence: &Evidence, now: Circumstances) -> Result<(), Refused> {
+        let now =
+            Circumstances { resources: self.circumstances.resources, dependents: self.circumstances.dependents, ..now };
+        permitted(&self.call, self.effect, &self.policies, evidence, &now).map(|_| ())
     }
 
     /// The call.
@@ -43,41 +85,88 @@ impl PermittedCall {
     }
 
     /// What it still needs.
-    pub fn needs(&self) -> Needs {
-        self.needs
+    pub fn needs(&self) -> &Needs {
+        &self.needs
+    }
+
+    /// Names the set of policies that decided.
+    pub fn policy(&self) -> Digest {
+        self.policies.digest()
     }
 }
 
-fn strictest(call: &ResolvedCall, effect: Effect, policy: &dyn Policy) -> Result<Needs, Refused> {
-    let ask = |target: Option<&Target>| {
-        let validated = call.call();
-        policy.decide(&Question {
-            caller: validated.caller(),
-            tool: &validated.spec().name,
-            operation: &validated.spec().operation,
-            effect,
-            account: &validated.account().name,
-            stage: target.map_or(validated.account().stage, |target| target.stage),
-            target: target.map(|target| target.arn.as_str()),
-            protected: target.is_some_and(|target| target.protected),
-            scoped_credentials: validated.account().change_role.is_some(),
-        })
-    };
-    let mut needs = ask(None)?;
-    for target in call.targets() {
-        needs = either(needs, ask(Some(target))?);
-    }
-    // Mandatory whatever a policy says.
-    if effect.needs_preview() {
-        needs = either(needs, Needs { approvals: 0, preview: true, confirmation: true });
+/// Asks for each target with the consent there is.
+fn permitted(
+    call: &ResolvedCall,
+    effect: Effect,
+    policies: &Policies,
+    evidence: &Evidence,
+    circumstances: &Circumstances,
+) -> Result<Needs, Refused> {
+    let mut needs = Needs::default();
+    for question in questions(call, effect, circumstances) {
+        match policies.ask(&question, evidence) {
+            Verdict::Permitted { by } => needs.permitted_by.extend(by),
+            denied => return Err(refusal(policies, &question, evidence, &denied)),
+        }
     }
     Ok(needs)
 }
 
-fn either(a: Needs, b: Needs) -> Needs {
-    Needs {
-        approvals: a.approvals.max(b.approvals),
-        preview: a.preview || b.preview,
-        confirmation: a.confirmation || b.confirmation,
+fn strictest(
+    call: &ResolvedCall,
+    effect: Effect,
+    policies: &Policies,
+    circumstances: &Circumstances,
+) -> Result<Needs, Refused> {
+    let mut needs = Needs::default();
+    for question in questions(call, effect, circumstances) {
+        let found = obligations::find(policies, &question)
+            .map_err(|denied| refusal(policies, &question, &Evidence::default(), &denied))?;
+        needs = needs.and(found);
     }
+    Ok(needs.at_least_for(effect))
+}
+
+/// One for each target; for a call without targets one about its account.
+fn questions(call: &ResolvedCall, effect: Effect, circumstances: &Circumstances) -> Vec<Question> {
+    let validated = call.call();
+    let about = |resource: Resource| question(validated, effect, circumstances, resource);
+    match call.targets() {
+        [] => {
+            let service = validated.spec().operation.service();
+            vec![about(Resource::whole_account(validated.account(), validated.region(), service))]
+        }
+        targets => targets.iter().map(|target| about(resource(target))).collect(),
+    }
+}
+
+fn question(call: &ValidatedCall, effect: Effect, circumstances: &Circumstances, resource: Resource) -> Question {
+    Question {
+        agent: call.caller().agent.clone(),
+        human: call.caller().human.clone(),
+        tool: call.spec().name.clone(),
+        effect,
+        operation: call.spec().operation.clone(),
+        account: call.account().clone(),
+        region: call.region().clone(),
+        resource,
+        circumstances: circumstances.clone(),
+    }
+}
+
+fn resource(target: &Target) -> Resource {
+    Resource {
+        arn: target.arn.clone(),
+        kind: kind_of(&target.arn),
+        stage: target.stage,
+        protected: target.protected,
+        owner: None,
+        tags: target.tags.clone(),
+    }
+}
+
+fn refusal(policies: &Policies, question: &Question, evidence: &Evidence, denied: &Verdict) -> Refused {
+    let reasons = reasons::why(policies, question, evidence, denied);
+    Refused::new(Code::Forbidden, reasons.message, reasons.hint).with_data(reasons.data)
 }

@@ -77,6 +77,7 @@ pub(super) fn context(question: &Question, evidence: &Evidence) -> Vec<(String, 
         confirmation.map_or(0, |confirmation| u64::try_from(confirmation.after.as_millis()).unwrap_or(u64::MAX));
     let mut pairs = vec![
         ("operation", Value::new_string(question.operation.to_string())),
+        ("revealsSecret", Value::new_bool(about.reveals_secret)),
         ("previewed", Value::new_bool(evidence.previewed)),
         ("confirmed", Value::new_bool(confirmation.is_some())),
         ("confirmedAfter", long(after)),

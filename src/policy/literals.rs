@@ -81,3 +81,46 @@ fn known(kind: &str, id: &str, people: &People, found: &mut Vec<(String, String)
         found.push((format!("there is no {} `{id}`", kind.to_lowercase()), mend));
     }
 }
+
+/// For each pattern that a policy holds a ticket against, a ticket that it takes; and one for where any will do.
+pub(super) fn ticket_examples(policies: &cedar_policy::PolicySet) -> Vec<String> {
+    let mut found = vec!["TICKET-1".to_owned()];
+    for policy in policies.policies() {
+        if let Ok(json) = policy.to_json() {
+            collect_tickets(&json, &mut found);
+        }
+    }
+    found.sort();
+    found.dedup();
+    found
+}
+
+fn collect_tickets(value: &Value, found: &mut Vec<String>) {
+    let is_ticket =
+        |side: Option<&Value>| side.and_then(|side| side.pointer("/./attr")).and_then(Value::as_str) == Some("ticket");
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| collect_tickets(item, found)),
+        Value::Object(members) => {
+            if let Some(like) = members.get("like").filter(|like| is_ticket(like.get("left").or(Some(like)))) {
+                found.extend(like.get("pattern").and_then(example_of));
+            }
+            if let Some(equal) = members.get("==")
+                && is_ticket(equal.get("left"))
+            {
+                found.extend(equal.pointer("/right/Value").and_then(Value::as_str).map(str::to_owned));
+            }
+            members.values().for_each(|inner| collect_tickets(inner, found));
+        }
+        _ => {}
+    }
+}
+
+/// A text that a pattern takes: every wildcard stands for a digit.
+fn example_of(pattern: &Value) -> Option<String> {
+    let parts = pattern.as_array()?.iter().map(|part| match part {
+        Value::String(wildcard) if wildcard == "Wildcard" => Some("1".to_owned()),
+        Value::Object(literal) => literal.get("Literal").and_then(Value::as_str).map(str::to_owned),
+        _ => None,
+    });
+    parts.collect()
+}

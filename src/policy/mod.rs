@@ -1,10 +1,16 @@
-//! Who may do what, and what a call still needs. Never does IO.
+//! Who may do what, and what a call still needs: Cedar policies over a typed vocabulary. Never does IO.
+//!
+//! [`vocabulary`] makes the schema, [`set`] compiles and asks, [`question`] is what is asked, [`obligations`] finds what is
+//! still needed by asking, [`reasons`] says why not, [`decide`] is the stage of the chain.
 
+pub mod circumstances;
 pub mod decide;
 mod entities;
+pub mod in_force;
 mod literals;
+pub mod obligations;
 pub mod question;
-pub mod rule;
+pub mod reasons;
 pub mod set;
 pub mod shipped;
 pub mod vocabulary;

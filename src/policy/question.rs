@@ -78,6 +78,8 @@ pub struct Circumstances {
     pub denials_in_hour: u64,
     /// True where the breaker of this agent or account is open.
     pub breaker_open: bool,
+    /// True where the operation returns a secret or credentials.
+    pub reveals_secret: bool,
     /// True where AWS itself narrows the call.
     pub scoped_credentials: bool,
     /// What the client says it is.

@@ -24,6 +24,8 @@ pub struct Policies {
     by_action: HashMap<EntityUid, (cedar_policy::PolicySet, Entity)>,
     people: People,
     sources: Vec<Source>,
+    /// Tickets that policies' patterns take, one for each.
+    tickets: Vec<String>,
     profile: Profile,
     digest: Digest,
 }
@@ -96,7 +98,8 @@ impl Policies {
             Problems::from(Source::new("policies", "").problem(0..0, error.to_string(), "report it"))
         })?;
         let by_action = by_action(&all, &vocabulary);
-        problems.or(Self { vocabulary, all, by_action, people, sources, profile, digest })
+        let tickets = literals::ticket_examples(&all);
+        problems.or(Self { vocabulary, all, by_action, people, sources, tickets, profile, digest })
     }
 
     /// What the policies say. Whatever can't be evaluated, is unknown or is missing denies.
@@ -158,6 +161,20 @@ impl Policies {
     /// The texts they were compiled from.
     pub fn sources(&self) -> &[Source] {
         &self.sources
+    }
+
+    /// Tickets that would do for the policies' patterns; never empty.
+    pub(super) fn ticket_examples(&self) -> &[String] {
+        &self.tickets
+    }
+
+    /// One line for people.
+    pub fn describe(&self) -> String {
+        let profile = match self.profile {
+            Profile::None => "no profile".to_owned(),
+            profile => format!("profile `{profile}`"),
+        };
+        format!("{profile}, {} policies in {} files", self.len(), self.sources.len())
     }
 
     /// How many there are.
