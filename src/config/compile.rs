@@ -1,22 +1,22 @@
 //! Turns the written configuration into [`Config`], or tells everything that is wrong with it.
 
-use std::collections::{BTreeMap, HashMap};
+mod accounts;
+mod aws;
+mod policy;
+mod windows;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use super::raw::{RawAccount, RawAws, RawConfig, RawLimits, RawManifests, schema};
-use super::{
-    Account, AwsConfig, BreakersConfig, BudgetsConfig, CallerConfig, Config, Environment, LimitsConfig,
-    ManifestsConfig, PolicyConfig,
-};
+use super::raw::{RawConfig, RawLimits, RawManifests, schema};
+use super::{CallerConfig, Config, Environment, LimitsConfig, ManifestsConfig};
 use crate::aws::models::{Models, nearest};
 use crate::digest::Digest;
 use crate::document::{self, Document, Language, Problems, Source};
-use crate::manifest::template::join_pointer;
-use crate::names::{Agent, Human, Region};
-use crate::policy::windows::Windows;
+use crate::names::{Agent, Human};
+use policy::{breakers, budgets};
 
 const MINUTE: u64 = 60;
 
@@ -47,24 +47,27 @@ impl Compiler<'_> {
                 PathBuf::new()
             }),
         };
+        let caller = CallerConfig {
+            human: Human::new(self.name("/caller/human", raw.caller.human)),
+            agent: Agent::new(self.name("/caller/agent", raw.caller.agent.unwrap_or_else(|| "agent".to_owned()))),
+        };
+        let accounts = self.accounts(raw.accounts);
+        let policy = self.policy(raw.policy);
         Config {
-            caller: CallerConfig {
-                human: Human::new(self.name("/caller/human", raw.caller.human)),
-                agent: Agent::new(self.name("/caller/agent", raw.caller.agent.unwrap_or_else(|| "agent".to_owned()))),
-            },
-            accounts: self.accounts(raw.accounts),
+            agents: self.agents(raw.agents, &caller.agent, &accounts, &policy),
+            caller,
+            accounts,
+            policy,
             store,
             aws: self.aws(raw.aws),
             limits: self.limits(&raw.limits),
             manifests: self.manifests(raw.manifests),
-            policy: PolicyConfig::default(),
-            agents: BTreeMap::new(),
-            clients: BTreeMap::new(),
-            tag_rules: Vec::new(),
-            windows: Windows::default(),
-            ticket: None,
-            budgets: BudgetsConfig::default(),
-            breakers: BreakersConfig::default(),
+            clients: self.clients(raw.clients),
+            tag_rules: self.tag_rules(raw.tags),
+            windows: raw.windows.map(|raw| self.windows(raw)).unwrap_or_default(),
+            ticket: raw.ticket.and_then(|raw| self.ticket(&raw)),
+            budgets: budgets(&raw.budgets),
+            breakers: breakers(&raw.breakers),
             digest: Digest::of_bytes("countersign.config.v1", source.text().as_bytes()),
             path: source.path().to_owned(),
         }
@@ -92,119 +95,6 @@ impl Compiler<'_> {
         match (written.strip_prefix("~/"), &self.environment.home) {
             (Some(rest), Some(home)) => home.join(rest),
             _ => self.document.source().path().parent().unwrap_or(Path::new("")).join(written),
-        }
-    }
-
-    fn accounts(&mut self, raw: BTreeMap<String, RawAccount>) -> Vec<Account> {
-        if raw.is_empty() {
-            self.wrong("/accounts", "there is no account", "add `[accounts.NAME]` with `id`, `stage` and `regions`");
-        }
-        let known = self.regions();
-        let mut by_id: HashMap<String, String> = HashMap::new();
-        let mut accounts = Vec::new();
-        for (name, account) in raw {
-            let pointer = join_pointer("/accounts", &name);
-            let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
-            if name.is_empty() || name.len() > 32 || !name.chars().all(plain) {
-                let message = format!("`{name}` is not an account's name here");
-                let mend = "use at most 32 lower-case letters, digits, `-` and `_`";
-                self.problems.push(self.document.problem_at_key(&pointer, message, mend));
-            }
-            if let Some(other) = by_id.insert(account.id.clone(), name.clone()) {
-                let message = format!("the accounts `{other}` and `{name}` have the same id");
-                self.wrong(&format!("{pointer}/id"), message, "an account is listed once");
-            }
-            let mut regions: Vec<Region> = Vec::new();
-            for (index, region) in account.regions.iter().enumerate() {
-                let pointer = format!("{pointer}/regions/{index}");
-                if !known.iter().any(|known| known == region) {
-                    self.wrong(&pointer, format!("there is no region `{region}`"), did_you_mean(region, &known));
-                } else if regions.iter().any(|earlier| earlier.as_str() == region) {
-                    self.wrong(&pointer, format!("`{region}` is here a second time"), "keep one of the two");
-                }
-                regions.push(Region::new(region));
-            }
-            for (key, role) in [("read_role", &account.read_role), ("change_role", &account.change_role)] {
-                if let Some(role) = role {
-                    self.role(&format!("{pointer}/{key}"), role, &account.id);
-                }
-            }
-            let RawAccount { id, stage, read_role, change_role, external_id, .. } = account;
-            accounts.push(Account { name, id, stage, regions, read_role, change_role, external_id });
-        }
-        accounts
-    }
-
-    fn role(&mut self, pointer: &str, role: &str, account: &str) {
-        let parts: Vec<&str> = role.splitn(6, ':').collect();
-        let mend = format!("write `arn:aws:iam::{account}:role/NAME`");
-        match parts.as_slice() {
-            ["arn", partition, "iam", "", owner, path]
-                if partition.starts_with("aws") && path.strip_prefix("role/").is_some_and(|name| !name.is_empty()) =>
-            {
-                if *owner != account {
-                    let message = format!("this role belongs to account {owner}, not to {account}");
-                    self.wrong(pointer, message, mend);
-                }
-            }
-            _ => self.wrong(pointer, "this is not a role's ARN", mend),
-        }
-    }
-
-    /// Every region of every partition AWS had when the models were made.
-    fn regions(&mut self) -> Vec<String> {
-        let partitions = match self.models.partitions() {
-            Ok(partitions) => partitions.get("partitions").and_then(serde_json::Value::as_array),
-            Err(error) => {
-                self.wrong("/accounts", format!("the regions can't be checked: {error}"), "install countersign again");
-                None
-            }
-        };
-        let regions = partitions.into_iter().flatten().filter_map(|partition| partition.get("regions")?.as_object());
-        regions.flat_map(|regions| regions.keys().filter(|name| !name.ends_with("-global")).cloned()).collect()
-    }
-
-    fn aws(&mut self, raw: RawAws) -> AwsConfig {
-        if let Some(url) = &raw.endpoint_url {
-            self.endpoint("/aws/endpoint_url", url);
-        }
-        for (service, url) in &raw.endpoint_urls {
-            let pointer = join_pointer("/aws/endpoint_urls", service);
-            if !self.models.services().any(|known| known == service) {
-                let known: Vec<String> = self.models.services().map(str::to_owned).collect();
-                let (message, mend) = (format!("there is no service `{service}`"), did_you_mean(service, &known));
-                self.problems.push(self.document.problem_at_key(&pointer, message, mend));
-            }
-            self.endpoint(&pointer, url);
-        }
-        AwsConfig {
-            profile: raw.profile,
-            credentials_file: raw.credentials_file.map(|written| self.path(&written)),
-            endpoint_url: raw.endpoint_url,
-            endpoint_urls: raw.endpoint_urls,
-            use_fips: raw.use_fips,
-            use_dual_stack: raw.use_dual_stack,
-        }
-    }
-
-    /// What travels to AWS holds secrets, so it goes unencrypted only within this machine.
-    fn endpoint(&mut self, pointer: &str, url: &str) {
-        let (encrypted, rest) = match (url.strip_prefix("https://"), url.strip_prefix("http://")) {
-            (Some(rest), _) => (true, rest),
-            (None, Some(rest)) => (false, rest),
-            (None, None) => return self.wrong(pointer, "this is not an address", "write `https://HOST[:PORT]`"),
-        };
-        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        let host = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-            Some((address, _)) => address,
-            None => authority.split(':').next().unwrap_or_default(),
-        };
-        if host.is_empty() || authority.contains('@') || url.chars().any(|c| c.is_control() || c.is_whitespace()) {
-            return self.wrong(pointer, "this address has no plain host", "write `https://HOST[:PORT]`");
-        }
-        let local = host == "localhost" || host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback());
-        if !encrypted && !local {
-            self.wrong(pointer, "plain HTTP goes to this machine only", "write `https://`");
         }
     }
 
@@ -253,100 +143,4 @@ fn did_you_mean(wanted: &str, known: &[String]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::names::Stage;
-
-    fn environment() -> Environment {
-        Environment { home: Some("/home/dana".into()), ..Environment::default() }
-    }
-
-    fn load_text(text: &str) -> Result<Config, Problems> {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("countersign.toml");
-        std::fs::write(&path, text).unwrap();
-        load(&path, &Models::embedded().unwrap(), &environment())
-    }
-
-    fn report(text: &str) -> String {
-        let problems = load_text(text).unwrap_err();
-        let folder = problems.iter().next().unwrap().file().parent().unwrap().display().to_string();
-        problems.pretty(false).replace(&format!("{folder}/"), "")
-    }
-
-    #[test]
-    fn the_example_loads_and_the_least_one_too() {
-        let example = concat!(env!("CARGO_MANIFEST_DIR"), "/countersign.toml");
-        let config = load(Path::new(example), &Models::embedded().unwrap(), &environment()).unwrap();
-        assert_eq!(config.accounts.len(), 2);
-        assert_eq!(config.limits.plan_ttl, Duration::from_secs(900));
-        let config = load_text(
-            "[caller]\nhuman = \"dana\"\n[accounts.dev]\nid = \"111122223333\"\nstage = \"dev\"\nregions = [\"eu-central-1\"]\n",
-        )
-        .unwrap();
-        assert_eq!(config.store, Path::new("/home/dana/.local/state/countersign/countersign.db"));
-        assert_eq!(config.accounts.first().unwrap().stage, Stage::Dev);
-        assert_eq!(config.limits.confirmation_timeout, Duration::from_secs(240));
-    }
-
-    #[test]
-    fn misspelt_keys_and_words_are_told_with_the_nearest() {
-        insta::assert_snapshot!(report(
-            r#"[caller]
-human = "dana"
-agnet = "kiro"
-
-[accounts.dev]
-id = 111122223333
-stage = "production"
-regions = ["eu-central-1"]
-
-[limit]
-"#
-        ));
-    }
-
-    #[test]
-    fn doubtful_values_are_told_all_at_once() {
-        insta::assert_snapshot!(
-            report(
-                r#"[caller]
-human = "dana "
-
-[accounts.dev]
-id = "111122223333"
-stage = "dev"
-regions = ["eu-centrl-1", "us-east-1", "us-east-1"]
-read_role = "arn:aws:iam::444455556666:role/read"
-change_role = "arn:aws:iam::111122223333:user/x"
-
-[accounts."Prod 1"]
-id = "111122223333"
-stage = "prod"
-regions = ["us-east-1"]
-
-[aws]
-endpoint_url = "http://10.0.0.1:4566"
-endpoint_urls = { dynamo = "https://x.test" }
-
-[limits]
-plan_ttl = "2d"
-confirmation_timeout = "five minutes"
-result_bytes = 64000
-
-[manifests]
-folders = ["nowhere"]
-"#
-            )
-            .replace(&std::env::temp_dir().display().to_string(), "")
-        );
-    }
-
-    #[test]
-    fn syntax_errors_and_missing_files_are_told() {
-        insta::assert_snapshot!(report("[caller]\nhuman = dana\n"));
-        insta::assert_snapshot!(report("[caller]\nhuman = \"a\"\nhuman = \"b\"\n"));
-        let missing = load(Path::new("/nowhere/countersign.toml"), &Models::embedded().unwrap(), &environment());
-        insta::assert_snapshot!(missing.unwrap_err().to_string());
-    }
-}
+mod tests;

@@ -3,6 +3,7 @@
 mod compile;
 mod find;
 mod raw;
+mod ticket;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,11 +14,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::names::{Agent, Human, Region, Stage};
+use crate::policy::set::People;
 use crate::policy::windows::Windows;
 
 pub use compile::load;
 pub use find::{Environment, NotFound, find};
 pub use raw::schema;
+pub use ticket::TicketConfig;
 
 /// The whole configuration, checked, with defaults filled in and relative paths resolved against the file's folder.
 #[derive(Clone, Debug)]
@@ -54,6 +57,13 @@ pub struct Config {
     pub digest: Digest,
     /// The file it came from.
     pub path: PathBuf,
+}
+
+impl Config {
+    /// The agents and accounts that policies may name.
+    pub fn people(&self) -> People {
+        People { agents: self.agents.clone(), accounts: self.accounts.clone() }
+    }
 }
 
 /// One account.
@@ -172,13 +182,6 @@ pub enum TagSays {
     Protected,
     /// The tag's value is the team that owns it.
     Owner,
-}
-
-/// What a ticket looks like.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TicketConfig {
-    /// The whole ticket matches this regular expression.
-    pub pattern: String,
 }
 
 /// Most resources an agent changes, whatever policy says.

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::{Profile, Trust};
 use crate::document;
 use crate::names::Stage;
 
@@ -36,6 +37,28 @@ pub(super) struct RawConfig {
     /// Which tools there are.
     #[serde(default)]
     pub(super) manifests: RawManifests,
+    /// Which policies hold.
+    #[serde(default)]
+    pub(super) policy: RawPolicy,
+    /// The agents, by name. Without any, the caller's agent is an `operator` in all accounts.
+    #[serde(default)]
+    pub(super) agents: BTreeMap<String, RawAgent>,
+    /// How far clients are trusted, by the name they give themselves.
+    #[serde(default)]
+    pub(super) clients: BTreeMap<String, Trust>,
+    /// What tags say of a resource.
+    #[serde(default)]
+    pub(super) tags: Vec<RawTagRule>,
+    /// When things may be changed. Default: always.
+    pub(super) windows: Option<RawWindows>,
+    /// What a ticket looks like. Without it calls name none.
+    pub(super) ticket: Option<RawTicket>,
+    /// Most resources an agent changes, whatever policy says.
+    #[serde(default)]
+    pub(super) budgets: RawBudgets,
+    /// When a breaker opens; it stays open until a person closes it.
+    #[serde(default)]
+    pub(super) breakers: RawBreakers,
 }
 
 /// Who is served over stdio.
@@ -134,4 +157,121 @@ pub(super) struct RawManifests {
     /// Tools that don't exist here.
     #[serde(default)]
     pub(super) disabled: Vec<String>,
+}
+
+/// Which policies hold.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawPolicy {
+    /// The shipped profile. Default: `standard`.
+    #[serde(default)]
+    pub(super) profile: Profile,
+    /// Your own policies, in force besides the profile: `*.cedar` files and folders of them.
+    #[serde(default)]
+    #[schemars(inner(length(min = 1)))]
+    pub(super) files: Vec<String>,
+    /// Roles besides `reader`, `operator` and `secrets`.
+    #[serde(default)]
+    #[schemars(inner(regex(pattern = r"^[a-z0-9][a-z0-9-]{0,31}$")))]
+    pub(super) roles: Vec<String>,
+    /// Groups of approvers besides `approvers`.
+    #[serde(default)]
+    #[schemars(inner(regex(pattern = r"^[a-z0-9][a-z0-9-]{0,31}$")))]
+    pub(super) groups: Vec<String>,
+}
+
+/// One agent.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawAgent {
+    /// Its roles.
+    #[schemars(length(min = 1))]
+    pub(super) roles: Vec<String>,
+    /// The accounts it may call, by name.
+    #[schemars(length(min = 1))]
+    pub(super) accounts: Vec<String>,
+    /// Most targets and dependents of one call. Default: 100.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub(super) max_resources: Option<u32>,
+    /// From then on it may do nothing: a date (midnight UTC) or a time with an offset. Default: never.
+    pub(super) expires: Option<String>,
+}
+
+/// What one tag says of a resource: exactly one of `stage`, `protected` and `owner`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawTagRule {
+    /// The tag's key, exactly.
+    #[schemars(length(min = 1, max = 128))]
+    pub(super) tag: String,
+    /// What the value must be like; `*` stands for anything. Default: any value.
+    #[schemars(length(max = 256))]
+    pub(super) value: Option<String>,
+    /// The resource has at least this stage; a tag never lowers the account's.
+    pub(super) stage: Option<Stage>,
+    /// True: the resource is protected from deletion.
+    pub(super) protected: Option<bool>,
+    /// True: the tag's value is the team that owns it.
+    pub(super) owner: Option<bool>,
+}
+
+/// When things may be changed.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawWindows {
+    /// The place whose clocks count, such as `Europe/Berlin`; needed wherever there is a span or a freeze.
+    pub(super) time_zone: Option<String>,
+    /// Open then, and else not, such as `Mon-Thu 09:00-16:00`. Default: always.
+    #[serde(default)]
+    pub(super) allowed: Vec<String>,
+    /// Closed then, whatever is allowed, such as `Sat-Sun` or `Fri 12:00 - Mon 08:00`.
+    #[serde(default)]
+    pub(super) frozen: Vec<String>,
+    /// Closed then, once.
+    #[serde(default)]
+    pub(super) freezes: Vec<RawFreeze>,
+}
+
+/// Nothing is changed for a while.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawFreeze {
+    /// Its beginning, such as `2026-12-20T00:00`, by the clocks there, or with an offset.
+    pub(super) from: String,
+    /// Its end, not part of it.
+    pub(super) to: String,
+    /// Why; agents and people are told.
+    #[schemars(length(min = 1, max = 120))]
+    pub(super) why: String,
+}
+
+/// What a ticket looks like.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawTicket {
+    /// A regular expression for the whole ticket.
+    #[schemars(length(min = 1, max = 200))]
+    pub(super) pattern: String,
+}
+
+/// Most resources an agent changes.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawBudgets {
+    /// In one session. Default: 100.
+    pub(super) changes_per_session: Option<u32>,
+    /// In any hour, over all its sessions. Default: 100.
+    pub(super) changes_per_hour: Option<u32>,
+}
+
+/// When a breaker opens; 0 switches one off.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawBreakers {
+    /// An agent's calls that failed or whose outcome is unknown, within an hour. Default: 5.
+    pub(super) agent_errors_per_hour: Option<u32>,
+    /// Refusals an agent got within an hour. Default: 30.
+    pub(super) agent_denials_per_hour: Option<u32>,
+    /// Calls of all agents to one account that failed or whose outcome is unknown, within an hour. Default: 10.
+    pub(super) account_errors_per_hour: Option<u32>,
 }
