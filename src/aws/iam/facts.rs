@@ -109,6 +109,17 @@ impl AccessLevel {
         })
     }
 
+    /// AWS's words for it.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::List => "List",
+            Self::Read => "Read",
+            Self::Tagging => "Tagging",
+            Self::Write => "Write",
+            Self::PermissionsManagement => "Permissions management",
+        }
+    }
+
     /// True where it changes nothing by AWS's word.
     pub fn only_reads(self) -> bool {
         self <= Self::Read

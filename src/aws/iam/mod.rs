@@ -3,7 +3,9 @@
 //! The facts are those of AWS's Service Authorization Reference, made into `data/iam.pack` by `scripts/iam_facts.py`. What
 //! they don't say is `None`, which callers take for the worst.
 
+pub mod arn;
 mod effect;
+mod escalation;
 mod facts;
 mod secrets;
 
@@ -14,6 +16,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use lru::LruCache;
 
+pub use escalation::EscalationPath;
 pub use facts::{AccessLevel, ActionResource, ConditionKey, ResourceType};
 
 use super::models::nearest;
@@ -38,6 +41,7 @@ struct Shared {
     /// Operations whose actions don't have their name.
     operations: HashMap<String, Vec<NeededAction>>,
     prefixes: Mutex<LruCache<String, Arc<PrefixFacts>>>,
+    escalations: Vec<EscalationPath>,
 }
 
 /// An action by name, and whether each call of an operation needs it.
@@ -94,7 +98,9 @@ impl IamFacts {
                 (operation.to_owned(), needed.collect())
             })
             .collect();
-        Ok(Self(Arc::new(Shared { pack, services, operations, prefixes: Mutex::new(LruCache::new(KEPT)) })))
+        let escalations = escalation::table().map_err(|what| PackError { pack: "table of escalation paths", what })?;
+        let prefixes = Mutex::new(LruCache::new(KEPT));
+        Ok(Self(Arc::new(Shared { pack, services, operations, prefixes, escalations })))
     }
 
     /// The actions an operation needs, at least one; `None` where the facts don't tell.
@@ -129,6 +135,24 @@ impl IamFacts {
     /// such as `iam:CreateAccessKey`.
     pub fn reveals(&self, operation: &OperationId) -> Option<&'static str> {
         secrets::why(operation)
+    }
+
+    /// Why what an action allows to read is a secret; `None` where it isn't known for one.
+    pub fn reveals_by(&self, action: &str) -> Option<&'static str> {
+        let (prefix, name) = action.split_once(':')?;
+        secrets::by_name(name, |service| self.prefixes_of(service).iter().any(|known| known == prefix))
+    }
+
+    /// The known ways to more permissions whose every action is allowed.
+    pub fn escalations(&self, allows: impl Fn(&str) -> bool) -> Vec<&EscalationPath> {
+        self.0.escalations.iter().filter(|path| path.is_within(&allows)).collect()
+    }
+
+    /// Names of all actions under a prefix, without the prefix, sorted.
+    pub fn actions_of(&self, prefix: &str) -> Vec<String> {
+        self.prefix(prefix)
+            .map(|facts| facts.actions.iter().map(|action| action.name.clone()).collect())
+            .unwrap_or_default()
     }
 
     /// An action by its prefix and name, such as `ec2:TerminateInstances`, in any case.

@@ -16,6 +16,13 @@ pub(super) fn why(operation: &OperationId) -> Option<&'static str> {
         .map(|(_, _, why)| *why)
 }
 
+/// Why what an action of this name reveals is a secret, among the services that `of` accepts. Actions of other names than
+/// their operations (`apigateway:GET`) reveal both secrets and other things, and are not known here.
+pub(super) fn by_name(action: &str, of: impl Fn(&str) -> bool) -> Option<&'static str> {
+    let same = |names: &[&str]| names.iter().any(|name| name.eq_ignore_ascii_case(action));
+    SECRETS.iter().find(|(service, names, _)| same(names) && of(service)).map(|(_, _, why)| *why)
+}
+
 const KEY: &str = "a private or secret key";
 const CREDENTIALS: &str = "credentials for AWS";
 const TOKEN: &str = "a token that gives access";

@@ -105,6 +105,35 @@ fn the_least_effect_is_never_too_mild() {
 }
 
 #[test]
+fn the_table_of_escalation_paths_is_well_formed() {
+    let facts = facts();
+    let all = facts.escalations(|_| true);
+    assert!(all.len() >= 65, "{}", all.len());
+    for path in all {
+        for action in &path.needs {
+            let known = facts.action(action).unwrap_or_else(|| panic!("{}: {action}", path.id));
+            assert_eq!(known.name, *action, "{}", path.id);
+        }
+    }
+    assert!(facts.escalations(|_| false).is_empty());
+    let passes = |action: &str| ["iam:PassRole", "lambda:CreateFunction"].contains(&action);
+    assert!(facts.escalations(passes).is_empty());
+    let runs = |action: &str| passes(action) || action == "lambda:InvokeFunction";
+    let found: Vec<&str> = facts.escalations(runs).iter().map(|path| path.id.as_str()).collect();
+    assert_eq!(found, ["lambda-001"]);
+}
+
+#[test]
+fn actions_that_reveal_secrets_are_known_by_their_names() {
+    let facts = facts();
+    assert_eq!(facts.reveals_by("secretsmanager:GetSecretValue"), Some("a secret"));
+    assert_eq!(facts.reveals_by("elasticmapreduce:GetClusterSessionCredentials"), Some("credentials for AWS"));
+    assert_eq!(facts.reveals_by("kms:Decrypt"), Some("a private or secret key"));
+    assert_eq!(facts.reveals_by("s3:GetObject"), None);
+    assert_eq!(facts.reveals_by("apigateway:GET"), None);
+}
+
+#[test]
 fn most_operations_of_all_services_have_actions() {
     let models = Models::embedded().unwrap();
     let facts = facts();
