@@ -105,6 +105,14 @@ impl Problems {
         self.0.extend(others.0);
     }
 
+    /// These, and of `others` those at places that none of these is at.
+    pub fn and_elsewhere(mut self, others: Problems) -> Self {
+        let known = |other: &Problem| self.0.iter().any(|one| one.file() == other.file() && one.bytes == other.bytes);
+        let elsewhere: Vec<Problem> = others.0.into_iter().filter(|other| !known(other)).collect();
+        self.0.extend(elsewhere);
+        self
+    }
+
     /// True where nothing is wrong.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

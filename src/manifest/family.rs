@@ -154,6 +154,7 @@ impl Family {
             fixed: Vec::new(),
             targets: None,
             scopes: self.scopes(operation, catalog)?,
+            escalates: Vec::new(),
             dry_run: DryRunKind::None,
             dependents: Vec::new(),
             raise_effect: Vec::new(),
@@ -175,7 +176,7 @@ impl Family {
         Ok(if actions.is_empty() {
             Vec::new()
         } else {
-            vec![Scope { actions, resources: vec![everything], because: None }]
+            vec![Scope { actions, resources: vec![everything], because: None, conditions: Vec::new() }]
         })
     }
 

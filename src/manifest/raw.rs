@@ -52,6 +52,10 @@ pub(super) struct RawTool {
     /// IAM actions on resources: all that the one call's credentials allow.
     #[schemars(length(min = 1))]
     pub(super) scopes: Vec<RawScope>,
+    /// Known ways to more permissions (ids such as `lambda-003`) that the scopes contain and that an admin has accepted.
+    /// A tool whose scopes contain one that is not named here is refused.
+    #[serde(default)]
+    pub(super) escalates: Vec<String>,
     /// What is looked at before a change.
     pub(super) preview: Option<RawPreview>,
     /// What raises the effect when the preview shows it. Nothing lowers it.
@@ -144,6 +148,10 @@ pub(super) struct RawScope {
     /// Why these actions are needed, where AWS's own facts don't say that the operation needs them.
     #[schemars(length(min = 1, max = 200))]
     pub(super) because: Option<String>,
+    /// What must hold besides: by operator (`StringEquals`) and key (`aws:ResourceTag/env`), values with
+    /// `{expressions}`, one of which matches.
+    #[serde(default)]
+    pub(super) conditions: BTreeMap<String, BTreeMap<String, Vec<String>>>,
 }
 
 /// What is looked at before a change.

@@ -51,6 +51,8 @@ pub struct Tool {
     pub targets: Option<Targets>,
     /// Least-privilege scopes of the call.
     pub scopes: Vec<Scope>,
+    /// Known ways to more permissions that the scopes contain, and that an admin has accepted.
+    pub escalates: Vec<String>,
     /// AWS's own dry run.
     pub dry_run: DryRunKind,
     /// What to count as depending on a target.
@@ -140,6 +142,55 @@ pub struct Scope {
     pub resources: Vec<Template>,
     /// Why the actions are needed, where IAM's facts don't say so.
     pub because: Option<String>,
+    /// What must hold besides; all of them.
+    pub conditions: Vec<Condition>,
+}
+
+/// A condition of a scope: one of the values matches.
+#[derive(Debug)]
+pub struct Condition {
+    /// IAM's operator, such as `StringEquals`. None of those that hold where the key is absent.
+    pub operator: String,
+    /// The key, such as `aws:ResourceTag/env`.
+    pub key: String,
+    /// The values. Context: that of one target.
+    pub values: Vec<Template>,
+}
+
+/// What stands in the form of an ARN for what only a call knows.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// Such as `aws`.
+    pub partition: &'a str,
+    /// Twelve digits.
+    pub account: &'a str,
+    /// Such as `eu-central-1`.
+    pub region: &'a str,
+    /// Stands for every other expression: targets' names, arguments, state.
+    pub name: &'a str,
+}
+
+impl Tool {
+    /// The form of an ARN's template at a place. `None` where it asks for `{arn}` and there are no targets.
+    pub fn form(&self, template: &Template, place: Place<'_>) -> Option<String> {
+        template.form(&|expression| match expression.text().trim() {
+            "partition" => Some(place.partition.to_owned()),
+            "account" => Some(place.account.to_owned()),
+            "region" => Some(place.region.to_owned()),
+            "arn" => {
+                let targets = self.targets.as_ref()?;
+                targets.arn.form(&|expression| {
+                    Some(match expression.text().trim() {
+                        "partition" => place.partition.to_owned(),
+                        "account" => place.account.to_owned(),
+                        "region" => place.region.to_owned(),
+                        _ => place.name.to_owned(),
+                    })
+                })
+            }
+            _ => Some(place.name.to_owned()),
+        })
+    }
 }
 
 /// AWS's own dry run.

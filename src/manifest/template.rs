@@ -88,6 +88,21 @@ impl Template {
         }
     }
 
+    /// The form of a template that is one text: `fill` says what stands for each expression. `None` where it isn't one
+    /// text, or where `fill` has nothing to say.
+    pub fn form(&self, fill: &dyn Fn(&Expression) -> Option<String>) -> Option<String> {
+        let piece = |piece: &Piece| match piece {
+            Piece::Literal(literal) => Some(literal.clone()),
+            Piece::Expression(expression) => fill(expression),
+        };
+        match &self.0 {
+            Node::Plain(Value::String(text)) => Some(text.clone()),
+            Node::Whole(expression) => fill(expression),
+            Node::Text(pieces) => pieces.iter().map(piece).collect(),
+            _ => None,
+        }
+    }
+
     /// All its expressions, each with the JSON pointer of its text.
     pub fn expressions(&self) -> Vec<(String, &Expression)> {
         let mut found = Vec::new();

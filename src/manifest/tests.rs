@@ -122,6 +122,91 @@ fn no_manifest_goes_below_iams_floor_or_leaves_guards_out() {
 }
 
 #[test]
+fn scopes_are_as_narrow_as_iam_can_make_them() {
+    let scopes = |scopes: &str| {
+        let text = shipped("ec2_terminate_instances");
+        let (before, rest) = text.split_once("scopes:").unwrap();
+        let (_, after) = rest.split_once("preview:").unwrap();
+        report(&format!("{before}scopes:\n{scopes}preview:{after}"))
+    };
+    insta::assert_snapshot!(scopes(
+        r#"  - actions: [ec2:StopInstances, ec2:terminateInstances, ec2:RebootInstance]
+    resources: ["{arn}"]
+"#
+    ));
+    insta::assert_snapshot!(scopes(
+        r#"  - actions: [ec2:TerminateInstances]
+    resources:
+      - "*"
+      - "arn:{partition}:ec2:{region}:{account}:volume/{target}"
+      - "arn:{partition}:ec2:*:{account}:instance/{target}"
+      - "arn:{partition}:ec2:{region}:{account}:instance/*"
+      - "{arn}*"
+    conditions:
+      StringEquals: { "aws:ResourceTag/env": [dev], "ec2:InstanceTipe": [t3.micro], "aws:ResourceTag/": ["x"] }
+      StringNotEquals: { "aws:ResourceTag/env": [prod] }
+      Bool: { "aws:SecureTransport": [] }
+"#
+    ));
+    insta::assert_snapshot!(scopes(
+        r#"  - actions: [ec2:TerminateInstances]
+    resources: ["{arn}"]
+  - actions: [iam:PassRole, lambda:CreateFunction, lambda:InvokeFunction]
+    resources: ["{arn}"]
+    because: it is convenient
+escalates: [iam-001]
+"#
+    ));
+}
+
+#[test]
+fn a_tool_says_by_its_effect_what_its_scopes_allow() {
+    let text = shipped("s3_list_objects").replace(
+        "scopes:\n",
+        r#"scopes:
+  - actions: [s3:DeleteObject, secretsmanager:GetSecretValue, kms:Decrypt, ec2:CreateTags]
+    resources: ["arn:{partition}:s3:::{arguments.Bucket}/x"]
+    because: it is convenient
+"#,
+    );
+    insta::assert_snapshot!(report(&text));
+}
+
+#[test]
+fn every_required_type_of_resource_is_named_or_it_is_said_why_not() {
+    let text = shipped("rds_delete_db_instance")
+        .replace("tool: rds_delete_db_instance", "tool: rds_snapshot")
+        .replace("operation: rds:DeleteDBInstance", "operation: rds:CreateDBSnapshot");
+    let (before, rest) = text.split_once("scopes:").unwrap();
+    let (_, after) = rest.split_once("preview:").unwrap();
+    let scope = "  - actions: [rds:CreateDBSnapshot]\n    resources: [\"{arn}\"]\n";
+    let wrong = report(&format!("{before}scopes:\n{scope}preview:{after}"));
+    assert!(wrong.contains("`rds:CreateDBSnapshot` must be allowed on a `snapshot` too"), "{wrong}");
+    let said = report(&format!("{before}scopes:\n{scope}    because: said\npreview:{after}"));
+    assert!(!said.contains("must be allowed on"), "{said}");
+}
+
+#[test]
+fn what_is_broken_does_not_hide_what_is_wrong_besides() {
+    let text = shipped("ec2_terminate_instances")
+        .replace("type: \"{target}\"", "type: \"{target\"")
+        .replace("effect: irreversible", "effect: write")
+        .replace("ec2:TerminateInstances]", "ec2:TerminateInstance]")
+        .replace("title: Terminate EC2 instances", "title: \"\"");
+    insta::assert_snapshot!(report(&text));
+}
+
+#[test]
+fn no_shipped_tool_contains_a_known_way_to_more_permissions() {
+    let (_, iam) = facts();
+    for tool in catalog(&ManifestsConfig::default()).tools() {
+        assert!(tool.escalates.is_empty(), "{}", tool.name);
+        let allows = |action: &str| tool.scopes.iter().any(|scope| scope.actions.iter().any(|own| own == action));
+        assert_eq!(iam.escalations(allows), Vec::<&crate::aws::iam::EscalationPath>::new(), "{}", tool.name);
+    }
+}
+
+#[test]
 fn yaml_that_could_hide_something_is_refused() {
     let minimal = shipped("s3_list_objects");
     insta::assert_snapshot!(report(&format!("{minimal}effect: read\n")));

@@ -1,7 +1,8 @@
 //! A written manifest to a [`Tool`], or everything that is wrong with it.
 //!
 //! [`structure`] is what the text alone tells: names, expressions, templates, limits, what a changing tool must have.
-//! [`facts`] holds it against AWS's service models and IAM's facts, [`partners`] against the other tools.
+//! [`facts`] holds it against AWS's service models and IAM's facts, [`partners`] against the other tools. All that can be
+//! told is told at once: what one step finds broken is left out for the next.
 
 mod facts;
 mod partners;
@@ -35,16 +36,22 @@ impl Draft {
     /// Compiles one document. `facts` are left out only for the manifests inside this binary, which a test holds against
     /// the very models and IAM facts inside the same binary.
     pub(super) fn compile(document: Document, facts: Option<Facts<'_>>) -> Result<Self, Problems> {
-        if facts.is_some() {
-            crate::document::schema::check(&document, &super::raw::tool_schema()).or(())?;
-        }
-        let raw: RawTool = document.parse()?;
+        let written = match facts {
+            Some(_) => crate::document::schema::check(&document, &super::raw::tool_schema()),
+            None => Problems::new(),
+        };
+        let raw: RawTool = match document.parse() {
+            Ok(raw) => raw,
+            // The schema has said it better.
+            Err(_) if !written.is_empty() => return Err(written),
+            Err(problem) => return Err(problem.into()),
+        };
         let mut report = Report { document: &document, problems: Problems::new() };
         let tool = structure::compile(raw, &mut report);
         if let (Some(facts), Some(tool)) = (facts, &tool) {
             facts::check(tool, facts, &mut report);
         }
-        let problems = report.problems;
+        let problems = written.and_elsewhere(report.problems);
         match tool {
             Some(tool) => problems.or(()).map(|()| Self { tool, document }),
             None => Err(problems),

@@ -9,7 +9,8 @@ use crate::manifest::raw::{
     RawDependent, RawDryRun, RawInput, RawLimits, RawRaise, RawRead, RawScope, RawTargets, RawTool, RawUndo,
 };
 use crate::manifest::spec::{
-    Dependent, DryRunKind, InputMember, Limits, Narrowing, RaiseEffect, Scope, TargetRead, Targets, Tool, UndoSpec,
+    Condition, Dependent, DryRunKind, InputMember, Limits, Narrowing, RaiseEffect, Scope, TargetRead, Targets, Tool,
+    UndoSpec,
 };
 use crate::manifest::template::{BadTemplate, Template, join_pointer};
 use crate::names::{Effect, OperationId};
@@ -20,12 +21,28 @@ const COMMON: [&str; 5] = ["account", "region", "reason", "dry_run", "plan_id"];
 /// Names of the server's own tools.
 const RESERVED: [&str; 5] = ["find_operations", "list_plans", "plan_status", "undo_plan", "whoami"];
 
+/// Operators of conditions. None of those that hold where the key is absent, such as `StringNotEquals` and `...IfExists`.
+const OPERATORS: [&str; 12] = [
+    "ArnEquals",
+    "ArnLike",
+    "Bool",
+    "DateGreaterThan",
+    "DateLessThan",
+    "ForAnyValue:StringEquals",
+    "ForAnyValue:StringLike",
+    "NumericEquals",
+    "NumericGreaterThanEquals",
+    "NumericLessThanEquals",
+    "StringEquals",
+    "StringLike",
+];
+
 /// Why a read has no undo.
 const READS_CHANGE_NOTHING: &str = "it changes nothing";
 
-/// Compiles what is written. `None` where something is too broken to go on with; problems are in the report.
+/// Compiles what is written, as far as it can be: what is broken is in the report and left out, so that the rest can be
+/// held against the facts all the same. `None` where not even the operation is known.
 pub(super) fn compile(raw: RawTool, report: &mut Report<'_>) -> Option<Tool> {
-    let before = report.problems.len();
     name("/tool", &raw.tool, report);
     name("/toolset", &raw.toolset, report);
     if RESERVED.contains(&raw.tool.as_str()) {
@@ -33,10 +50,10 @@ pub(super) fn compile(raw: RawTool, report: &mut Report<'_>) -> Option<Tool> {
     }
     demands(&raw, report);
     let operation = operation("/operation", &raw.operation, report);
-    let input = raw.input.iter().filter_map(|(member, written)| input_member(member, written, report)).collect();
+    let input = raw.input.iter().map(|(member, written)| input_member(member, written, report)).collect();
     let fixed = fixed(&raw, report);
     let targets = raw.targets.as_ref().map(|targets| self::targets(targets, report));
-    let scopes = raw.scopes.iter().enumerate().filter_map(|(index, scope)| self::scope(index, scope, report)).collect();
+    let scopes = raw.scopes.iter().enumerate().map(|(index, scope)| self::scope(index, scope, report)).collect();
     let preview = raw.preview.as_ref();
     let dependents = preview.map(|preview| preview.dependents.as_slice()).unwrap_or_default();
     let dependents = dependents
@@ -51,9 +68,6 @@ pub(super) fn compile(raw: RawTool, report: &mut Report<'_>) -> Option<Tool> {
     let undo = undo(raw.undo.as_ref(), report);
     let output = raw.output.as_ref().map(|text| expression("/output", text, report));
     let limits = limits(&raw.limits, report);
-    if report.problems.len() > before {
-        return None;
-    }
     Some(Tool {
         name: raw.tool,
         title: raw.title,
@@ -63,27 +77,19 @@ pub(super) fn compile(raw: RawTool, report: &mut Report<'_>) -> Option<Tool> {
         effect: raw.effect,
         input,
         fixed,
-        targets: match targets {
-            None => None,
-            Some(targets) => Some(targets?),
-        },
+        targets: targets.flatten(),
         scopes,
+        escalates: raw.escalates,
         dry_run: match preview.map(|preview| preview.dry_run) {
             Some(RawDryRun::Native) => DryRunKind::Native,
             Some(RawDryRun::None) | None => DryRunKind::None,
         },
         dependents,
         raise_effect,
-        confirm: match confirm {
-            None => None,
-            Some(confirm) => Some(confirm?),
-        },
-        undo: undo?,
+        confirm: confirm.flatten(),
+        undo: undo.unwrap_or_else(|| UndoSpec::None { reason: String::new() }),
         limits,
-        output: match output {
-            None => None,
-            Some(output) => Some(output?),
-        },
+        output: output.flatten(),
         docs: raw.docs,
         digest: Digest::of_bytes("countersign.manifest.v1", report.document.source().text().as_bytes()),
     })
@@ -163,14 +169,14 @@ fn with(pointer: &str, members: &Map<String, Value>, report: &mut Report<'_>) ->
     template(&format!("{pointer}/with"), &Value::Object(members.clone()), report)
 }
 
-fn input_member(member: &str, written: &Value, report: &mut Report<'_>) -> Option<InputMember> {
+fn input_member(member: &str, written: &Value, report: &mut Report<'_>) -> InputMember {
     let pointer = join_pointer("/input", member);
     let raw: RawInput = match serde::Deserialize::deserialize(written) {
         Ok(raw) => raw,
         Err(error) => {
             let error: serde_json::Error = error;
             report.at(&pointer, error.to_string(), "correct it");
-            return None;
+            RawInput::default()
         }
     };
     if COMMON.contains(&member) {
@@ -190,7 +196,7 @@ fn input_member(member: &str, written: &Value, report: &mut Report<'_>) -> Optio
     }
     let RawInput { required, description, min_items, max_items, min, max, one_of, pattern } = raw;
     let narrowing = Narrowing { min_items, max_items, min, max, one_of, pattern };
-    Some(InputMember { member: member.to_owned(), required, description, narrowing })
+    InputMember { member: member.to_owned(), required, description, narrowing }
 }
 
 fn fixed(raw: &RawTool, report: &mut Report<'_>) -> Vec<(String, Value)> {
@@ -245,7 +251,7 @@ fn read(raw: &RawRead, report: &mut Report<'_>) -> Option<TargetRead> {
     Some(TargetRead { operation: operation?, with: with?, state: state?, missing: raw.missing.clone() })
 }
 
-fn scope(index: usize, raw: &RawScope, report: &mut Report<'_>) -> Option<Scope> {
+fn scope(index: usize, raw: &RawScope, report: &mut Report<'_>) -> Scope {
     let pointer = format!("/scopes/{index}");
     for (index, action) in raw.actions.iter().enumerate() {
         if action.contains(['*', '?']) {
@@ -259,9 +265,28 @@ fn scope(index: usize, raw: &RawScope, report: &mut Report<'_>) -> Option<Scope>
         if resource != "*" && !resource.starts_with("arn:") && !resource.starts_with("{arn}") {
             report.at(&pointer, format!("`{resource}` is not an ARN"), "write `arn:...`, `{arn}` or, for a read, `*`");
         }
-        resources.push(template(&pointer, &Value::from(resource.as_str()), report)?);
+        resources.extend(template(&pointer, &Value::from(resource.as_str()), report));
     }
-    Some(Scope { actions: raw.actions.clone(), resources, because: raw.because.clone() })
+    let mut conditions = Vec::new();
+    for (operator, keys) in &raw.conditions {
+        let pointer = join_pointer(&format!("{pointer}/conditions"), operator);
+        if !OPERATORS.contains(&operator.as_str()) {
+            let message = format!("`{operator}` is no operator here");
+            report.at_key(&pointer, message, format!("write one of `{}`", OPERATORS.join("`, `")));
+        }
+        for (key, written) in keys {
+            let pointer = join_pointer(&pointer, key);
+            if written.is_empty() {
+                report.at_key(&pointer, "without a value it can't hold", "write one, or take the condition out");
+            }
+            let value = |(index, text): (usize, &String)| {
+                template(&format!("{pointer}/{index}"), &Value::from(text.as_str()), report)
+            };
+            let values = written.iter().enumerate().filter_map(value).collect();
+            conditions.push(Condition { operator: operator.clone(), key: key.clone(), values });
+        }
+    }
+    Scope { actions: raw.actions.clone(), resources, because: raw.because.clone(), conditions }
 }
 
 fn dependent(index: usize, raw: &RawDependent, report: &mut Report<'_>) -> Option<Dependent> {

@@ -1,0 +1,173 @@
+//! What expressions and templates ask for, held against the shapes of what they are asked of.
+
+use std::sync::Arc;
+
+use super::Checker;
+use crate::aws::models::nearest;
+use crate::manifest::expression::{BadExpression, Expression};
+use crate::manifest::shapes::{Form, check as check_form};
+use crate::manifest::spec::{Targets, UndoSpec};
+use crate::manifest::template::{Template, join_pointer};
+use crate::names::{Effect, OperationId};
+
+impl<'a> Checker<'a, '_, '_> {
+    /// Every expression asks only for what can be there.
+    pub(super) fn paths(&mut self) {
+        let arguments = self.arguments();
+        let state = match &self.tool.targets {
+            None => None,
+            Some(targets) => self.targets(targets, &arguments),
+        };
+        let context = target_context(&arguments, state.as_ref().or(Some(&Form::Any)), true);
+        for (scope_index, scope) in self.tool.scopes.iter().enumerate() {
+            for (index, resource) in scope.resources.iter().enumerate() {
+                self.template(&format!("/scopes/{scope_index}/resources/{index}"), resource, &context);
+            }
+        }
+        for (index, dependent) in self.tool.dependents.iter().enumerate() {
+            let pointer = format!("/preview/dependents/{index}");
+            self.template(&format!("{pointer}/with"), &dependent.with, &context);
+            self.reads(&pointer, &dependent.operation, &dependent.with, &dependent.list, "list");
+        }
+        let target = ["id", "arn", "tags"].map(|name| (name.to_owned(), Form::Any));
+        let target: Vec<_> = target.into_iter().chain([("state".to_owned(), state.unwrap_or(Form::Any))]).collect();
+        let targets = Form::List(Box::new(Form::Object(target)));
+        let counted = ["label", "target", "count"].map(|name| (name.to_owned(), Form::Any)).to_vec();
+        let seen = Form::Object(vec![
+            ("arguments".to_owned(), arguments),
+            ("targets".to_owned(), targets.clone()),
+            ("dependents".to_owned(), Form::List(Box::new(Form::Object(counted)))),
+        ]);
+        for (index, raise) in self.tool.raise_effect.iter().enumerate() {
+            self.expression(&format!("/raise_effect/{index}/when"), &raise.when, &seen);
+        }
+        if let Some(confirm) = &self.tool.confirm {
+            self.template("/confirm/type", confirm, &context);
+        }
+        if let UndoSpec::Recipe { with, .. } = &self.tool.undo {
+            let mut context = context;
+            if let Form::Object(members) = &mut context {
+                members.push(("targets".to_owned(), targets));
+            }
+            self.template("/undo/with", with, &context);
+        }
+        if let (Some(output), Some(shape)) = (&self.tool.output, &self.operation.output) {
+            self.expression("/output", output, &Form::Shape(Arc::clone(self.service), shape.shape.clone()));
+        }
+    }
+
+    fn arguments(&self) -> Form {
+        let input = self.operation.input.as_ref().and_then(|input| self.service.shape(&input.shape).ok());
+        let names =
+            self.tool.input.iter().map(|input| &input.member).chain(self.tool.fixed.iter().map(|(name, _)| name));
+        let form = |name: &String| match input.as_ref().and_then(|shape| shape.member(name)) {
+            Some(member) => Form::Shape(Arc::clone(self.service), member.shape.clone()),
+            None => Form::Any,
+        };
+        Form::Object(names.map(|name| (name.clone(), form(name))).collect())
+    }
+
+    /// Checks the targets and gives the form of their state.
+    fn targets(&mut self, targets: &'a Targets, arguments: &Form) -> Option<Form> {
+        self.expression("/targets/each", &targets.each, arguments);
+        let without_state = target_context(arguments, None, false);
+        self.template("/targets/arn", &targets.arn, &without_state);
+        let read = targets.read.as_ref()?;
+        let with_arn = target_context(arguments, None, true);
+        self.template("/targets/read/with", &read.with, &with_arn);
+        let state = self.reads("/targets/read", &read.operation, &read.with, &read.state, "state");
+        for (key, expression) in
+            [("tags", &targets.tags), ("fingerprint", &targets.fingerprint), ("protected", &targets.protected)]
+        {
+            if let (Some(expression), Some(state)) = (expression, &state) {
+                self.expression(&format!("/targets/{key}"), expression, state);
+            }
+        }
+        state
+    }
+
+    /// An operation that a preview reads with: it exists, reads, takes these arguments, and its answer has this path.
+    fn reads(
+        &mut self,
+        pointer: &str,
+        id: &OperationId,
+        with: &Template,
+        found: &Expression,
+        key: &str,
+    ) -> Option<Form> {
+        let at = format!("{pointer}/operation");
+        let (service, operation) = match self.facts.models.operation(id) {
+            Ok(found) => found,
+            Err(error) => {
+                self.report.at(&at, error.to_string(), "correct the operation");
+                return None;
+            }
+        };
+        let effect = self.facts.iam.least_effect(id);
+        if effect != Effect::Read {
+            self.report.at(
+                &at,
+                format!("`{id}` is `{effect}`; a preview only reads"),
+                "choose an operation that reads",
+            );
+        }
+        let input = operation.input.as_ref().and_then(|input| service.shape(&input.shape).ok());
+        let members = input.as_ref().map(|shape| shape.members()).unwrap_or_default();
+        for name in with.members() {
+            if !members.iter().any(|member| member.name == name) {
+                let mend = match nearest(name, members.iter().map(|member| member.name.as_str())).first() {
+                    Some(best) => format!("did you mean `{best}`?"),
+                    None => format!("see the members of `{id}`"),
+                };
+                let at = join_pointer(&format!("{pointer}/with"), name);
+                self.report.at_key(&at, format!("`{id}` has no member `{name}`"), mend);
+            }
+        }
+        for member in members.iter().filter(|member| member.required) {
+            if !with.members().any(|name| name == member.name) {
+                let message = format!("`{id}` requires `{}`", member.name);
+                self.report.at_key(&at, message, format!("add `{}` to `with`", member.name));
+            }
+        }
+        let output = operation.output.as_ref()?;
+        let form = check_form(found, &Form::Shape(service, output.shape.clone()));
+        form.map_err(|errors| self.misasked(&format!("{pointer}/{key}"), errors)).ok()
+    }
+
+    fn expression(&mut self, pointer: &str, expression: &Expression, over: &Form) {
+        if let Err(errors) = check_form(expression, over) {
+            self.misasked(pointer, errors);
+        }
+    }
+
+    fn misasked(&mut self, pointer: &str, errors: Vec<BadExpression>) {
+        for error in errors {
+            self.report.within(pointer, error.column, error.message, "correct the expression");
+        }
+    }
+
+    fn template(&mut self, pointer: &str, template: &Template, over: &Form) {
+        for (inner, expression) in template.expressions() {
+            if let Err(errors) = check_form(expression, over) {
+                for error in errors {
+                    let message = format!("in `{{{}}}`: {}", expression.text(), error.message);
+                    self.report.at(&format!("{pointer}{inner}"), message, "correct the template");
+                }
+            }
+        }
+    }
+}
+
+fn target_context(arguments: &Form, state: Option<&Form>, arn: bool) -> Form {
+    let plain = ["target", "account", "account_name", "region", "partition"];
+    let mut members: Vec<(String, Form)> = plain.map(|name| (name.to_owned(), Form::Any)).to_vec();
+    members.push(("arguments".to_owned(), arguments.clone()));
+    if arn {
+        members.push(("arn".to_owned(), Form::Any));
+    }
+    if let Some(state) = state {
+        members.push(("state".to_owned(), state.clone()));
+        members.push(("tags".to_owned(), Form::Any));
+    }
+    Form::Object(members)
+}

@@ -1,0 +1,283 @@
+//! A tool's scopes against IAM's facts: what is missing, what is too much, what would never match.
+
+use super::Checker;
+use crate::aws::iam::arn::has_form;
+use crate::aws::iam::{AccessLevel, ActionFact};
+use crate::aws::models::nearest;
+use crate::manifest::spec::{Place, Scope};
+use crate::manifest::template::{Template, join_pointer};
+use crate::names::Effect;
+
+/// Stands for names that only a call knows. Nothing a person writes looks like it.
+const HOLE: &str = "\u{fffd}";
+
+/// What a name may be: one part of an ARN, or several, such as a bucket with a key.
+const HOLES: [&str; 3] = [HOLE, "\u{fffd}/\u{fffd}", "\u{fffd}:\u{fffd}"];
+
+/// Actions that IAM counts as changes, and that only reveal: reading a secret that is encrypted needs it.
+const ONLY_REVEALING: [&str; 1] = ["kms:Decrypt"];
+
+/// Condition keys that every action knows.
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html>
+const GLOBAL_KEYS: [&str; 15] = [
+    "aws:CalledVia",
+    "aws:CurrentTime",
+    "aws:PrincipalAccount",
+    "aws:PrincipalArn",
+    "aws:PrincipalOrgID",
+    "aws:PrincipalTag/${TagKey}",
+    "aws:RequestedRegion",
+    "aws:ResourceAccount",
+    "aws:ResourceOrgID",
+    "aws:SecureTransport",
+    "aws:SourceIdentity",
+    "aws:SourceIp",
+    "aws:SourceVpc",
+    "aws:SourceVpce",
+    "aws:ViaAWSService",
+];
+
+impl Checker<'_, '_, '_> {
+    /// Actions exist, are needed, fit the effect, and act on what they can act on; the operation's own are among them.
+    pub(super) fn scopes(&mut self) {
+        let needed = self.facts.iam.actions_for(&self.tool.operation).unwrap_or_default();
+        for (scope_index, scope) in self.tool.scopes.iter().enumerate() {
+            let mut known = Vec::new();
+            for (index, action) in scope.actions.iter().enumerate() {
+                let pointer = format!("/scopes/{scope_index}/actions/{index}");
+                if let Some(fact) = self.known(&pointer, action) {
+                    self.needed(&pointer, scope, &fact, &needed);
+                    self.level(&pointer, &fact);
+                    self.resources(scope_index, scope, &fact);
+                    known.push(fact);
+                }
+            }
+            self.conditions(scope_index, scope, &known);
+        }
+        self.missing(&needed);
+        self.escalation();
+    }
+
+    fn known(&mut self, pointer: &str, action: &str) -> Option<ActionFact> {
+        let iam = self.facts.iam;
+        match iam.action(action) {
+            Some(known) if known.name == *action => return Some(known),
+            Some(known) => {
+                let message = format!("IAM writes `{action}` as `{}`", known.name);
+                self.report.at(pointer, message, format!("write `{}`", known.name));
+            }
+            // A wildcard is told already.
+            None if action.contains(['*', '?']) => {}
+            None => {
+                let mend = match iam.nearest_actions(action).first() {
+                    Some(best) => format!("did you mean `{best}`?"),
+                    None => "see the Service Authorization Reference".to_owned(),
+                };
+                self.report.at(pointer, format!("IAM knows no action `{action}`"), mend);
+            }
+        }
+        None
+    }
+
+    fn needed(&mut self, pointer: &str, scope: &Scope, fact: &ActionFact, needed: &[ActionFact]) {
+        let own = needed.iter().any(|need| need.name == fact.name || need.dependent.contains(&fact.name));
+        if own || scope.because.is_some() {
+            return;
+        }
+        let names: Vec<&str> = needed.iter().map(|need| need.name.as_str()).collect();
+        let needed = if names.is_empty() { String::new() } else { format!("; needed: `{}`", names.join("`, `")) };
+        let message = format!("`{}` does not need `{}`", self.tool.operation, fact.name);
+        self.report.at(pointer, message, format!("take it out, or say why in `because`{needed}"));
+    }
+
+    /// What a tool may do by its scopes it must say by its effect.
+    fn level(&mut self, pointer: &str, fact: &ActionFact) {
+        let reveals = self.facts.iam.reveals_by(&fact.name);
+        let (least, why) = if fact.level.only_reads() || ONLY_REVEALING.contains(&fact.name.as_str()) {
+            let Some(what) = reveals else { return };
+            (Effect::Secret, format!("reveals {what}"))
+        } else {
+            (Effect::Write, format!("is of IAM's level {}", fact.level.words()))
+        };
+        if self.tool.effect < least {
+            let message = format!("`{}` {why}; this tool is `{}`", fact.name, self.tool.effect);
+            self.report.at(pointer, message, format!("take it out, or write `effect: {least}` or worse"));
+        }
+    }
+
+    /// A resource that has none of the forms of an action's resources would never match, and AWS would refuse the call;
+    /// one that is wider than the call's targets would allow more than the call.
+    fn resources(&mut self, scope_index: usize, scope: &Scope, fact: &ActionFact) {
+        let action = &fact.name;
+        let forms = self.facts.iam.arn_formats(action);
+        for (index, resource) in scope.resources.iter().enumerate() {
+            let pointer = format!("/scopes/{scope_index}/resources/{index}");
+            let Some(text) = self.anywhere(resource, HOLE) else {
+                if self.whole {
+                    self.report.at(&pointer, "`{arn}` is a target's, and there are no `targets`", "write the ARN");
+                }
+                continue;
+            };
+            match (text.as_str(), forms.as_slice()) {
+                ("*", []) => {}
+                ("*", forms) => {
+                    let mend = format!("name the resource, such as {}", some(forms));
+                    self.report.at(&pointer, format!("`{action}` must not be allowed on every resource"), mend);
+                }
+                (_, []) => self.report.at(&pointer, format!("`{action}` acts on no resource of its own"), "write `*`"),
+                (_, forms) if !forms.iter().any(|form| self.can_have_form(resource, form)) => {
+                    let mend = format!("write it in the form {}", some(forms));
+                    self.report.at(&pointer, format!("`{action}` acts on nothing with such an ARN"), mend);
+                }
+                (text, _) => self.width(&pointer, text, fact.level),
+            }
+        }
+    }
+
+    fn anywhere(&self, template: &Template, name: &str) -> Option<String> {
+        let place = Place { partition: "aws", account: "111122223333", region: "eu-central-1", name };
+        self.tool.form(template, place)
+    }
+
+    fn can_have_form(&self, template: &Template, form: &str) -> bool {
+        HOLES.iter().any(|name| self.anywhere(template, name).is_some_and(|arn| has_form(&arn, form)))
+    }
+
+    /// A read may look at all resources of a type; a change names those it is about. Nothing crosses accounts or regions.
+    fn width(&mut self, pointer: &str, arn: &str, level: AccessLevel) {
+        let Some(at) = arn.find(['*', '?']) else { return };
+        let (before, _) = arn.split_at_checked(at).unwrap_or((arn, ""));
+        let touches =
+            |wildcard| arn.contains(&format!("{HOLE}{wildcard}")) || arn.contains(&format!("{wildcard}{HOLE}"));
+        if before.matches(':').count() < 5 {
+            let mend = "write `{partition}`, `{region}` and `{account}`";
+            self.report.at(pointer, "a wildcard stands for a partition, service, region or account", mend);
+        } else if !level.only_reads() && !arn.contains(HOLE) {
+            let mend = "name the resource, such as with `{target}`";
+            self.report.at(pointer, "a wildcard stands where the target's name belongs", mend);
+        } else if !level.only_reads() && (touches('*') || touches('?')) {
+            let message = "a wildcard beside a name matches other names too";
+            self.report.at(pointer, message, "take it out, or set it off with `:` or `/`");
+        }
+    }
+
+    fn conditions(&mut self, scope_index: usize, scope: &Scope, known: &[ActionFact]) {
+        for condition in &scope.conditions {
+            let pointer = join_pointer(&format!("/scopes/{scope_index}/conditions"), &condition.operator);
+            let pointer = join_pointer(&pointer, &condition.key);
+            for fact in known {
+                let keys = || fact.condition_keys.iter().map(String::as_str).chain(GLOBAL_KEYS);
+                if keys().any(|key| is_key(&condition.key, key)) {
+                    continue;
+                }
+                let mend = match nearest(&condition.key, keys()).first() {
+                    Some(best) => format!("did you mean `{best}`?"),
+                    None => "see the Service Authorization Reference".to_owned(),
+                };
+                let message =
+                    format!("`{}` knows no condition key `{}`, so it would never hold", fact.name, condition.key);
+                self.report.at_key(&pointer, message, mend);
+            }
+        }
+    }
+
+    /// What the operation always needs is granted, on a resource of each type that the action must be allowed on.
+    fn missing(&mut self, needed: &[ActionFact]) {
+        let scopes = || self.tool.scopes.iter();
+        let granted = |name: &str| scopes().any(|scope| scope.actions.iter().any(|action| action == name));
+        let mut missing: Vec<&ActionFact> = needed.iter().filter(|need| need.always && !granted(&need.name)).collect();
+        if !needed.iter().any(|need| need.always) && !needed.iter().any(|need| granted(&need.name)) {
+            missing = needed.iter().collect();
+        }
+        if !missing.is_empty() {
+            let names: Vec<&str> = missing.iter().map(|need| need.name.as_str()).collect();
+            let message = format!("no scope allows what `{}` needs", self.tool.operation);
+            self.report.at_key("/scopes", message, format!("add the action `{}`", names.join("`, `")));
+        }
+        for need in needed.iter().filter(|need| need.always && granted(&need.name)) {
+            self.types(need);
+        }
+    }
+
+    /// Some types that AWS's facts call required stand for one another; then `because` says which is meant.
+    fn types(&mut self, need: &ActionFact) {
+        let scopes: Vec<&Scope> = self.tool.scopes.iter().filter(|scope| scope.actions.contains(&need.name)).collect();
+        if scopes.iter().any(|scope| scope.because.is_some()) {
+            return;
+        }
+        let resources: Vec<&Template> = scopes.iter().flat_map(|scope| &scope.resources).collect();
+        let prefix = need.name.split(':').next().unwrap_or_default();
+        let types = self.facts.iam.resource_types(prefix);
+        let required = need.resources.iter().filter(|resource| resource.required);
+        let required: Vec<_> = required.filter_map(|of| types.iter().find(|known| known.name == of.name)).collect();
+        // One that fits nothing at all is told at its place.
+        let everything = |resource: &Template| self.anywhere(resource, HOLE).is_some_and(|arn| arn == "*");
+        if required.len() < 2 || resources.iter().any(|resource| everything(resource)) {
+            return;
+        }
+        for kind in required {
+            if !resources.iter().any(|resource| self.can_have_form(resource, &kind.arn)) {
+                let message = format!("`{}` must be allowed on a `{}` too", need.name, kind.name);
+                let mend = format!("add an ARN of the form {}, or say in `because` why not", some(&[kind.arn.clone()]));
+                self.report.at_key("/scopes", message, mend);
+            }
+        }
+    }
+
+    /// A known way to more permissions is refused, unless it is named.
+    fn escalation(&mut self) {
+        let allows = |action: &str| {
+            self.tool.scopes.iter().any(|scope| scope.actions.iter().any(|own| own.eq_ignore_ascii_case(action)))
+        };
+        let found = self.facts.iam.escalations(allows);
+        let named = &self.tool.escalates;
+        for (index, id) in named.iter().enumerate().filter(|(_, id)| !found.iter().any(|path| path.id == **id)) {
+            let message = format!("the scopes contain no known way to more permissions of the name `{id}`");
+            self.report.at(&format!("/escalates/{index}"), message, "take it out");
+        }
+        for path in found.iter().filter(|path| !named.contains(&path.id)) {
+            let message = format!(
+                "the scopes contain `{}`, a known way to more permissions: `{}`",
+                path.id,
+                path.needs.join("`, `")
+            );
+            let mend = format!(
+                "take an action out; or, where that is meant, add `escalates: [{}]` ({})",
+                path.id,
+                path.page()
+            );
+            self.report.at_key("/scopes", message, mend);
+        }
+    }
+}
+
+/// Up to three forms of ARNs, as a manifest would write them.
+fn some(forms: &[String]) -> String {
+    let written = forms.iter().take(3).map(|form| {
+        let mut pieces = form.split("${");
+        let first = pieces.next().unwrap_or_default().to_owned();
+        let whole = pieces.fold(first, |whole, piece| match piece.split_once('}') {
+            Some((name @ ("Partition" | "Region" | "Account"), rest)) => {
+                format!("{whole}{{{}}}{rest}", name.to_lowercase())
+            }
+            Some((name, rest)) => format!("{whole}<{name}>{rest}"),
+            None => whole + piece,
+        });
+        format!("`{whole}`")
+    });
+    let written: Vec<String> = written.collect();
+    match forms.len().saturating_sub(3) {
+        0 => written.join(" or "),
+        more => format!("{} or one of {more} more", written.join(", ")),
+    }
+}
+
+/// True where a key is a known one; `${TagKey}` in the known one stands for any name.
+fn is_key(key: &str, known: &str) -> bool {
+    match known.split_once("${") {
+        None => key.eq_ignore_ascii_case(known),
+        Some((before, _)) => {
+            key.get(..before.len()).is_some_and(|start| start.eq_ignore_ascii_case(before)) && key.len() > before.len()
+        }
+    }
+}
