@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use countersign::audit::event::{Event, ResultWord, What};
+use countersign::config::BudgetsConfig;
 use countersign::digest::Digest;
 use countersign::names::PlanId;
 use countersign::plan::filed::{FiledPlan, PlanState};
 use countersign::ports::{Claim, Store, StoreError};
 use countersign::store::SqliteStore;
-use countersign::testing::open_plan;
+use countersign::testing::{counted, open_plan};
 use divan::Bencher;
 use jiff::Timestamp;
 use serde_json::json;
@@ -129,6 +130,9 @@ fn claim_and_settle(bencher: Bencher<'_, '_>) {
                     targets: plan.content.targets.iter().map(|target| target.arn.clone()).collect(),
                     now: start(),
                     per_hour: None,
+                    who: counted(&plan),
+                    resources: 1,
+                    budgets: BudgetsConfig { changes_per_session: u32::MAX, changes_per_hour: u32::MAX },
                 };
                 store.claim(claim, outcome(&plan)).await?;
                 store.settle(&plan.content.id, PlanState::Applied, outcome(&plan)).await

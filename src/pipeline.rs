@@ -155,7 +155,7 @@ impl Pipeline {
     async fn carry_out(&self, approved: ApprovedPlan, origin: Origin) -> Result<Recorded, Refused> {
         let world = Arc::clone(&self.world);
         let task = tokio::spawn(async move {
-            let armed = arm(approved, &*world.cloud, &*world.store, &*world.clock).await?;
+            let armed = arm(approved, &*world.cloud, &*world.store, &*world.clock, &world.config.budgets).await?;
             let outcome = run(armed).await;
             let most_bytes = world.config.limits.result_bytes;
             world.recorder().ended(&origin, outcome, &world.models, most_bytes).await.map_err(|error| {

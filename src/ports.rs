@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::audit::event::{Event, Head, StoredRecord};
-use crate::config::Account;
+use crate::config::{Account, BudgetsConfig};
 use crate::digest::Digest;
 use crate::names::{Agent, CallId, GrantId, Human, OperationId, PlanId, Region, SessionId};
 use crate::plan::filed::{FiledPlan, PlanState};
@@ -170,6 +170,12 @@ pub struct Claim {
     pub now: Timestamp,
     /// Rolling-hour budget of the tool, in targets; `None` where the manifest sets none.
     pub per_hour: Option<HourlyBudget>,
+    /// For whom it counts: the plan's agent and account, and the session that applies it.
+    pub who: Counted,
+    /// How many resources it changes; at least 1.
+    pub resources: u32,
+    /// What the session and the agent may change altogether.
+    pub budgets: BudgetsConfig,
 }
 
 /// For whom is counted.
@@ -243,6 +249,24 @@ pub struct HourlyBudget {
     pub asks: u32,
 }
 
+/// What a budget of changed resources is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BudgetSpan {
+    /// One session.
+    Session,
+    /// Any hour, over all sessions of the agent.
+    Hour,
+}
+
+impl std::fmt::Display for BudgetSpan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Session => "a session",
+            Self::Hour => "an hour",
+        })
+    }
+}
+
 /// Why the store did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -277,6 +301,26 @@ pub enum StoreError {
         /// What was asked for.
         asks: u32,
     },
+    /// The session's or the agent's budget of changed resources is used up.
+    #[error("the budget of {most} changed resources {span} has {left} left, this call needs {asks}")]
+    OverChanges {
+        /// Whose budget.
+        span: BudgetSpan,
+        /// The budget.
+        most: u32,
+        /// What is left of it.
+        left: u32,
+        /// What was asked for.
+        asks: u32,
+    },
+    /// A breaker stops the agent's calls, or all calls to the account.
+    #[error(
+        "the breaker of {} has been open since {:.0}: {}",
+        quoted(&.0.scope.to_string(), 80),
+        .0.opened_at,
+        quoted(&.0.why, LONGEST_MESSAGE)
+    )]
+    BreakerOpen(Breaker),
     /// The store itself failed. Whatever was under way must stop.
     #[error("the store failed: {0}")]
     Failed(String),
@@ -293,7 +337,7 @@ pub struct PlanFilter {
     pub limit: u32,
 }
 
-/// Plans, grants and the audit chain. Every method that takes events makes state and events durable together.
+/// Plans, grants, counters, breakers and the audit chain. Every method that takes events makes state and events durable together.
 #[async_trait]
 pub trait Store: Send + Sync + Debug {
     /// Appends events to the audit chain, in order; durable when it returns.
@@ -314,8 +358,8 @@ pub trait Store: Send + Sync + Debug {
     /// The unused grants of a plan, expired ones included.
     async fn grants(&self, plan: &PlanId) -> Result<Vec<GrantRecord>, StoreError>;
 
-    /// In one transaction: checks and carries out the claim (plan `open` to `applying`, grants used, targets held,
-    /// budget counted) and appends the intent. Exactly one of several concurrent claims wins.
+    /// In one transaction: checks and carries out the claim (no breaker open, plan `open` to `applying`, grants used,
+    /// targets held, budgets counted) and appends the intent. Exactly one of several concurrent claims wins.
     async fn claim(&self, claim: Claim, intent: Event) -> Result<(), StoreError>;
 
     /// In one transaction: sets an `applying` (or, when reconciling, `unknown`) plan's state, frees its targets where
@@ -332,26 +376,20 @@ pub trait Store: Send + Sync + Debug {
     /// A single-use mark, such as the nonce of a sealed state: true the first time, false ever after.
     async fn use_once(&self, mark: &str, forget_after: Timestamp) -> Result<bool, StoreError>;
 
-    /// What happened so far.
-    async fn tally(&self, _who: &Counted, _now: Timestamp) -> Result<Tally, StoreError> {
-        Ok(Tally::default())
-    }
+    /// What happened so far. Counts derive from the events recorded, in the same transaction: a refusal with code
+    /// `forbidden`, `needs_second_person`, `not_confirmed` or `over_limit` is a denial; an outcome `failed` or `unknown`
+    /// is an error; a claim counts its resources.
+    async fn tally(&self, who: &Counted, now: Timestamp) -> Result<Tally, StoreError>;
 
     /// Opens a breaker together with its event, unless it is open already. True where it wasn't.
-    async fn open_breaker(&self, _breaker: Breaker, _event: Event) -> Result<bool, StoreError> {
-        Ok(false)
-    }
+    async fn open_breaker(&self, breaker: Breaker, event: Event) -> Result<bool, StoreError>;
 
     /// Closes a breaker together with its event; what was counted so far doesn't count for it any more. False where it
     /// was not open, and then nothing is recorded.
-    async fn close_breaker(&self, _scope: &BreakerScope, _event: Event) -> Result<bool, StoreError> {
-        Ok(false)
-    }
+    async fn close_breaker(&self, scope: &BreakerScope, event: Event) -> Result<bool, StoreError>;
 
     /// All open breakers, oldest first.
-    async fn breakers(&self) -> Result<Vec<Breaker>, StoreError> {
-        Ok(Vec::new())
-    }
+    async fn breakers(&self) -> Result<Vec<Breaker>, StoreError>;
 
     /// Records of the chain from sequence number `from` (the first is 1), at most `limit`.
     async fn records(&self, from: u64, limit: u32) -> Result<Vec<StoredRecord>, StoreError>;

@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 
 use crate::audit::event::{Event, Head, StoredRecord};
 use crate::digest::{Digest, NotCanonical, canonical_json};
-use crate::names::{Agent, Effect, Human, OperationId, PlanId, Region, Stage};
+use crate::names::{Agent, Effect, Human, OperationId, PlanId, Region, SessionId, Stage};
 use crate::plan::filed::{DryRun, FiledPlan, Obligation, PlanContent, PlanState, PlannedAccount, PlannedTarget, Undo};
 use crate::ports::{
-    Claim, Clock, Cloud, CloudError, CloudReply, CloudSession, CredentialsNote, GrantRecord, PlanFilter, Purpose,
-    SessionRequest, SignedRequest, Store, StoreError,
+    Breaker, BreakerScope, Claim, Clock, Cloud, CloudError, CloudReply, CloudSession, Counted, CredentialsNote,
+    GrantRecord, PlanFilter, Purpose, SessionRequest, SignedRequest, Store, StoreError, Tally,
 };
 
 /// A clock that stands still until it is moved. Clones share their time.
@@ -280,6 +280,22 @@ impl Store for FailingStore {
         Self::fail()
     }
 
+    async fn tally(&self, _: &Counted, _: Timestamp) -> Result<Tally, StoreError> {
+        Self::fail()
+    }
+
+    async fn open_breaker(&self, _: Breaker, _: Event) -> Result<bool, StoreError> {
+        Self::fail()
+    }
+
+    async fn close_breaker(&self, _: &BreakerScope, _: Event) -> Result<bool, StoreError> {
+        Self::fail()
+    }
+
+    async fn breakers(&self) -> Result<Vec<Breaker>, StoreError> {
+        Self::fail()
+    }
+
     async fn records(&self, _: u64, _: u32) -> Result<Vec<StoredRecord>, StoreError> {
         Self::fail()
     }
@@ -327,6 +343,15 @@ pub fn open_plan(instances: &[&str], now: Timestamp) -> Result<FiledPlan, NotCan
         expires_at: now.checked_add(SignedDuration::from_mins(15)).unwrap_or(now),
     };
     Ok(FiledPlan { digest: content.digest()?, content, state: PlanState::Open, outcome: None })
+}
+
+/// For whom a change by this plan counts, in session `session-1`.
+pub fn counted(plan: &FiledPlan) -> Counted {
+    Counted {
+        agent: plan.content.agent.clone(),
+        session: SessionId::new("session-1"),
+        account: plan.content.account.id.clone(),
+    }
 }
 
 fn target(id: &str) -> PlannedTarget {

@@ -243,6 +243,9 @@ mod tests {
             targets: vec!["arn".into()],
             now: clock.now(),
             per_hour: None,
+            who: crate::testing::counted(&plan),
+            resources: 1,
+            budgets: crate::config::BudgetsConfig::default(),
         };
         store.claim(claim, event()).await.unwrap();
         store.settle(&id, PlanState::Unknown, event()).await.unwrap();

@@ -8,12 +8,15 @@ use crate::approval::redeem::ApprovedPlan;
 use crate::audit::event::{Event, ResultWord, What};
 use crate::call::refused::{Code, Refused};
 use crate::call::resolve::session_request;
+use crate::config::BudgetsConfig;
 use crate::names::PlanId;
 use crate::plan::build::Sheet;
 use crate::plan::compare::differences;
 use crate::plan::filed::PlanState;
 use crate::plan::identity::Identity;
-use crate::ports::{Claim, Clock, Cloud, CloudSession, HourlyBudget, Purpose, Store, StoreError};
+use crate::ports::{
+    BreakerScope, BudgetSpan, Claim, Clock, Cloud, CloudSession, Counted, HourlyBudget, Purpose, Store, StoreError,
+};
 use crate::text::escape::quoted;
 
 /// A call that only has to be sent. Its intent is on record and its plan can't be claimed again.
@@ -29,6 +32,7 @@ pub async fn arm(
     cloud: &dyn Cloud,
     store: &dyn Store,
     clock: &dyn Clock,
+    budgets: &BudgetsConfig,
 ) -> Result<ArmedCall, Refused> {
     let Some(sheet) = approved.plan().sheet() else {
         let session = approved.plan().call().call().reader(cloud).await?;
@@ -42,7 +46,7 @@ pub async fn arm(
             "nothing was changed; an operator must check the account's `change_role`",
         )
     })?;
-    claim(&approved, sheet, &*session, store, clock).await?;
+    claim(&approved, sheet, &*session, store, clock, budgets).await?;
     // Only now, with the targets held: no other plan can come in between.
     if let Err(drift) = unchanged(&approved, sheet).await {
         give_up(&approved, sheet, &drift, store, clock).await?;
@@ -74,6 +78,7 @@ async fn claim(
     session: &dyn CloudSession,
     store: &dyn Store,
     clock: &dyn Clock,
+    budgets: &BudgetsConfig,
 ) -> Result<(), Refused> {
     let content = &sheet.content;
     let digest = match &sheet.identity {
@@ -81,12 +86,13 @@ async fn claim(
         Identity::Fresh { .. } => sheet.digest,
     };
     let targets: Vec<String> = content.targets.iter().map(|target| target.arn.clone()).collect();
-    let spec = approved.plan().call().call().call().spec();
-    let per_hour = spec.limits.per_hour.map(|most| HourlyBudget {
+    let call = approved.plan().call().call().call();
+    let resources = u32::try_from(targets.len().max(1)).unwrap_or(u32::MAX);
+    let per_hour = call.spec().limits.per_hour.map(|most| HourlyBudget {
         tool: content.tool.clone(),
         agent: content.agent.clone(),
         most,
-        asks: u32::try_from(targets.len().max(1)).unwrap_or(u32::MAX),
+        asks: resources,
     });
     let now = clock.now();
     let intent = event(
@@ -100,7 +106,21 @@ async fn claim(
             role: session.credentials().role,
         },
     );
-    let claim = Claim { plan: content.id.clone(), digest, grants: approved.grants().to_vec(), targets, now, per_hour };
+    let claim = Claim {
+        plan: content.id.clone(),
+        digest,
+        grants: approved.grants().to_vec(),
+        targets,
+        now,
+        per_hour,
+        who: Counted {
+            agent: content.agent.clone(),
+            session: call.caller().session.clone(),
+            account: content.account.id.clone(),
+        },
+        resources,
+        budgets: budgets.clone(),
+    };
     store.claim(claim, intent).await.map_err(|error| claim_refused(error, &content.id))
 }
 
@@ -116,7 +136,15 @@ fn claim_refused(error: StoreError, plan: &PlanId) -> Refused {
             message,
             "wait until `plan_status` of that plan is final, then preview again",
         ),
-        StoreError::OverBudget { .. } => Refused::new(Code::OverLimit, message, "wait, or ask an operator"),
+        StoreError::OverBudget { .. } | StoreError::OverChanges { span: BudgetSpan::Hour, .. } => {
+            Refused::new(Code::OverLimit, message, "nothing was changed; wait, or ask an operator")
+        }
+        StoreError::OverChanges { span: BudgetSpan::Session, .. } => Refused::new(
+            Code::OverLimit,
+            message,
+            "nothing was changed; stop here and report what was done: a person starts another session if it is to go on",
+        ),
+        StoreError::BreakerOpen(breaker) => Refused::new(Code::Forbidden, message, closing(&breaker.scope)),
         StoreError::Failed(detail) => Refused::new(
             Code::Internal,
             format!("the intent of plan `{plan}` can't be recorded, so nothing was sent"),
@@ -124,6 +152,17 @@ fn claim_refused(error: StoreError, plan: &PlanId) -> Refused {
         )
         .with_operator_detail(detail),
     }
+}
+
+fn closing(scope: &BreakerScope) -> String {
+    let which = match scope {
+        BreakerScope::Agent(agent) => format!("agent {}", quoted(agent.as_str(), 64)),
+        BreakerScope::Account(id) => format!("account {}", quoted(id, 64)),
+    };
+    format!(
+        "nothing was changed, and trying again won't help: a person looks at what went wrong, then closes the breaker of \
+         {which} with `countersign breaker close`; reads go on"
+    )
 }
 
 async fn unchanged(approved: &ApprovedPlan, sheet: &Sheet) -> Result<(), Refused> {

@@ -1,4 +1,4 @@
-//! Plans, grants and the audit chain in one SQLite database.
+//! Plans, grants, counters, breakers and the audit chain in one SQLite database.
 //!
 //! # Files
 //! Beside the database lie `audit.head` (the chain's end, kept apart so that a cut-off end shows) and `instances/`
@@ -12,8 +12,8 @@
 //! inside, so the processes' records form one chain.
 //!
 //! # What survives what
-//! Everything that was answered survives `kill -9`. Consents, claims with their intents, outcomes and used marks also
-//! survive a loss of power: a batch with one of them is committed with `synchronous=FULL`, which syncs the log with
+//! Everything that was answered survives `kill -9`. Consents, claims with their intents, outcomes, breakers and used marks
+//! also survive a loss of power: a batch with one of them is committed with `synchronous=FULL`, which syncs the log with
 //! all that came before. Requests, reads, previews and refusals are committed with `synchronous=NORMAL`: of these the
 //! last ones may be lost with the power, none of which allowed or did anything. `audit verify` says so where the kept
 //! head was not lost with them. Medians of `benches/record.rs` in a debug build on a virtual disk: a record takes
@@ -25,6 +25,8 @@
 //! gone: the plan becomes `unknown` and keeps holding its targets until it is reconciled to `applied` or `failed`, so
 //! that nothing changes a target of which nobody knows the state.
 
+mod breakers;
+mod counters;
 mod failure;
 mod files;
 mod head;

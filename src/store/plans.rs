@@ -1,4 +1,4 @@
-//! What changes besides the record: plans, grants, held targets, budgets, single-use marks.
+//! What changes besides the record: plans, grants, held targets, budgets, single-use marks, breakers.
 //!
 //! Every change checks all it depends on before it writes anything, within the writer's transaction. So a refusal
 //! (any [`StoreError`] but `Failed`) leaves nothing behind, and the rest of the batch can be committed.
@@ -11,15 +11,15 @@ use serde_json::Value;
 use sqlx::sqlite::{SqliteQueryResult, SqliteRow};
 use sqlx::{Row, SqliteConnection};
 
-use super::{failure, records};
+use super::{breakers, counters, failure, records};
 use crate::audit::event::{Event, What};
 use crate::digest::{Digest, canonical_json};
 use crate::names::{GrantId, PlanId};
 use crate::plan::filed::{FiledPlan, PLAN_DOMAIN, PlanContent, PlanState};
-use crate::ports::{Claim, GrantRecord, HourlyBudget, StoreError};
+use crate::ports::{Breaker, BreakerScope, Claim, GrantRecord, HourlyBudget, StoreError};
 
 /// A budget's window, and how long what was spent is kept.
-const HOUR: i64 = 3_600_000_000;
+pub(super) const HOUR: i64 = 3_600_000_000;
 
 /// What a caller asks the writer to change, besides appending events.
 #[derive(Debug)]
@@ -38,6 +38,10 @@ pub(super) enum Change {
     Orphan { plan: PlanId, owner: String },
     /// A single-use mark.
     UseOnce { mark: String, forget_after: Timestamp },
+    /// A breaker that was closed.
+    OpenBreaker(Breaker),
+    /// A breaker that was open.
+    CloseBreaker(BreakerScope),
 }
 
 impl Change {
@@ -51,6 +55,8 @@ impl Change {
             Self::Settle { plan, state, outcome } => settle(db, plan, *state, outcome.as_deref()).await,
             Self::Orphan { plan, owner } => orphan(db, plan, owner).await,
             Self::UseOnce { mark, forget_after } => use_once(db, mark, *forget_after).await,
+            Self::OpenBreaker(breaker) => breakers::open(db, breaker).await,
+            Self::CloseBreaker(scope) => breakers::close(db, scope).await,
         }
     }
 
@@ -70,11 +76,11 @@ pub(super) struct Transaction<'a> {
 type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
 
 impl Transaction<'_> {
-    async fn row(&mut self, query: Query<'_>) -> Result<Option<SqliteRow>, StoreError> {
+    pub(super) async fn row(&mut self, query: Query<'_>) -> Result<Option<SqliteRow>, StoreError> {
         query.fetch_optional(&mut *self.connection).await.map_err(|error| failure::database(self.path, &error))
     }
 
-    async fn write(&mut self, query: Query<'_>) -> Result<SqliteQueryResult, StoreError> {
+    pub(super) async fn write(&mut self, query: Query<'_>) -> Result<SqliteQueryResult, StoreError> {
         query.execute(&mut *self.connection).await.map_err(|error| failure::database(self.path, &error))
     }
 
@@ -145,6 +151,9 @@ async fn claim(db: &mut Transaction<'_>, claim: &Claim, owner: &str) -> Result<b
     if plan.digest != claim.digest {
         return Err(StoreError::NotGranted(format!("plan {} has another digest than the one claimed", claim.plan)));
     }
+    if plan.content.agent != claim.who.agent || plan.content.account.id != claim.who.account {
+        return Err(StoreError::NotGranted(format!("plan {} is another agent's, or for another account", claim.plan)));
+    }
     let mut seen = BTreeSet::new();
     for grant in &claim.grants {
         if !seen.insert(grant) {
@@ -152,6 +161,7 @@ async fn claim(db: &mut Transaction<'_>, claim: &Claim, owner: &str) -> Result<b
         }
         check_grant(db, grant, claim).await?;
     }
+    counters::check(db, claim).await?;
     let targets = Value::from(claim.targets.clone()).to_string();
     check_free(db, &targets).await?;
     if let Some(budget) = &claim.per_hour {
@@ -172,6 +182,7 @@ async fn claim(db: &mut Transaction<'_>, claim: &Claim, owner: &str) -> Result<b
     if let Some(budget) = &claim.per_hour {
         spend(db, budget, claim.now).await?;
     }
+    counters::take(db, claim).await?;
     forget_marks(db, claim.now).await?;
     Ok(true)
 }

@@ -9,11 +9,11 @@ use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteRow};
 
 use super::head::Kept;
-use super::{failure, plans, records, schema};
+use super::{breakers, counters, failure, plans, records, schema};
 use crate::audit::event::{Head, StoredRecord};
 use crate::names::PlanId;
 use crate::plan::filed::FiledPlan;
-use crate::ports::{GrantRecord, PlanFilter, StoreError};
+use crate::ports::{Breaker, Counted, GrantRecord, PlanFilter, StoreError, Tally};
 
 /// A view of a store that changes nothing, not even where the record was tampered with.
 #[derive(Clone, Debug)]
@@ -92,6 +92,20 @@ impl Reader {
     pub async fn grants(&self, plan: &PlanId) -> Result<Vec<GrantRecord>, StoreError> {
         let rows = self.rows(sqlx::query(plans::SELECT_GRANTS).bind(plan.as_str())).await?;
         rows.iter().map(|row| plans::grant(row, &self.path)).collect()
+    }
+
+    /// What happened so far, as [`crate::ports::Store::tally`] has it.
+    pub async fn tally(&self, who: &Counted, now: Timestamp) -> Result<Tally, StoreError> {
+        match self.rows(counters::select(who, now)).await?.first() {
+            Some(row) => counters::tally(row, who, &self.path),
+            None => Err(failure::unreadable(&self.path, "the counters", "there is no answer")),
+        }
+    }
+
+    /// All open breakers, oldest first.
+    pub async fn breakers(&self) -> Result<Vec<Breaker>, StoreError> {
+        let rows = self.rows(sqlx::query(breakers::SELECT_ALL)).await?;
+        rows.iter().map(|row| breakers::breaker(row, &self.path)).collect()
     }
 
     /// Plans that are being applied, with the instance that does it, and those whose outcome isn't known.

@@ -8,7 +8,10 @@ use super::failure;
 use crate::ports::StoreError;
 
 /// Each brings the tables from the version that is its index to the next one. Never change one that was released.
-const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/0001_plans_grants_and_record.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("../../migrations/0001_plans_grants_and_record.sql"),
+    include_str!("../../migrations/0002_counters_and_breakers.sql"),
+];
 
 /// Runs what is missing; where nothing is, this reads one number.
 pub(super) async fn migrate(connection: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {

@@ -11,6 +11,7 @@ use sqlx::{ConnectOptions, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use super::counters::Count;
 use super::head::{HeadFile, Kept};
 use super::instance::{self, Instance};
 use super::plans::{Change, outcome_text};
@@ -21,9 +22,9 @@ use crate::audit::chain;
 use crate::audit::event::{Event, Head, StoredRecord, What};
 use crate::names::PlanId;
 use crate::plan::filed::{FiledPlan, PlanState};
-use crate::ports::{Claim, GrantRecord, PlanFilter, Store, StoreError};
+use crate::ports::{Breaker, BreakerScope, Claim, Counted, GrantRecord, PlanFilter, Store, StoreError, Tally};
 
-/// Plans, grants and the record, in one database file that several processes may share.
+/// Plans, grants, counters, breakers and the record, in one database file that several processes may share.
 ///
 /// What was handed over is written even if its caller goes away; only a claim is dropped where that is seen in time. So
 /// whoever claims a plan must not be cancelled between [`Store::claim`] and [`Store::settle`]: the plan would stay
@@ -98,10 +99,11 @@ impl SqliteStore {
 
     async fn write(&self, change: Change, events: Vec<Event>) -> Result<Written, StoreError> {
         let durable = change.must_survive_power_loss() || events.iter().any(must_survive_power_loss);
+        let counts = events.iter().filter_map(Count::of).collect();
         let events = events.iter().map(chain::canonical_event).collect::<Result<_, _>>();
         let events = events.map_err(|error| StoreError::Failed(format!("an event can't be recorded: {error}")))?;
         let (answer, answered) = oneshot::channel();
-        self.jobs.send(Job { change, events, durable, answer }).await.map_err(|_| lost())?;
+        self.jobs.send(Job { change, events, counts, durable, answer }).await.map_err(|_| lost())?;
         answered.await.map_err(|_| lost())?
     }
 }
@@ -166,6 +168,22 @@ impl Store for SqliteStore {
 
     async fn use_once(&self, mark: &str, forget_after: Timestamp) -> Result<bool, StoreError> {
         Ok(self.write(Change::UseOnce { mark: mark.to_owned(), forget_after }, Vec::new()).await?.changed)
+    }
+
+    async fn tally(&self, who: &Counted, now: Timestamp) -> Result<Tally, StoreError> {
+        self.reader.tally(who, now).await
+    }
+
+    async fn open_breaker(&self, breaker: Breaker, event: Event) -> Result<bool, StoreError> {
+        Ok(self.write(Change::OpenBreaker(breaker), vec![event]).await?.changed)
+    }
+
+    async fn close_breaker(&self, scope: &BreakerScope, event: Event) -> Result<bool, StoreError> {
+        Ok(self.write(Change::CloseBreaker(scope.clone()), vec![event]).await?.changed)
+    }
+
+    async fn breakers(&self) -> Result<Vec<Breaker>, StoreError> {
+        self.reader.breakers().await
     }
 
     async fn records(&self, from: u64, limit: u32) -> Result<Vec<StoredRecord>, StoreError> {

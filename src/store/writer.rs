@@ -6,6 +6,7 @@ use std::sync::Arc;
 use sqlx::SqliteConnection;
 use tokio::sync::{mpsc, oneshot};
 
+use super::counters::Count;
 use super::head::HeadFile;
 use super::instance::Instance;
 use super::plans::{Change, Transaction};
@@ -24,6 +25,8 @@ pub(super) struct Job {
     pub(super) change: Change,
     /// The events' canonical texts.
     pub(super) events: Vec<String>,
+    /// What the events add to the counters.
+    pub(super) counts: Vec<Count>,
     /// True where it must survive a loss of power.
     pub(super) durable: bool,
     /// Where the answer goes, after the commit.
@@ -170,7 +173,7 @@ impl Writer {
         let mut new: Vec<StoredRecord> = Vec::with_capacity(jobs.len());
         let mut transaction = Transaction { connection: &mut self.connection, path: &self.path };
         for job in jobs {
-            match job.change.apply(&mut transaction, self.instance.id()).await {
+            match apply(job, &mut transaction, self.instance.id()).await {
                 Ok(changed) => {
                     if changed {
                         for event in &job.events {
@@ -205,6 +208,15 @@ impl Writer {
         }
         self.last = tip;
     }
+}
+
+/// Carries out one job's change and counts its events. False where there was nothing to change.
+async fn apply(job: &Job, transaction: &mut Transaction<'_>, instance: &str) -> Result<bool, StoreError> {
+    let changed = job.change.apply(transaction, instance).await?;
+    for count in job.counts.iter().filter(|_| changed) {
+        count.add(transaction).await?;
+    }
+    Ok(changed)
 }
 
 /// The writer is gone, which happens only while the process ends.

@@ -3,6 +3,7 @@
 use countersign::approval::redeem::ApprovedPlan;
 use countersign::call::resolve::ResolvedCall;
 use countersign::call::validate::ValidatedCall;
+use countersign::config::BudgetsConfig;
 use countersign::execute::arm::arm;
 use countersign::execute::run::run;
 use countersign::plan::build::Plan;
@@ -15,7 +16,7 @@ fn undecided(call: ValidatedCall, policy: &dyn Policy) {
 }
 
 async fn unapproved(plan: Plan, cloud: &dyn Cloud, store: &dyn Store, clock: &dyn Clock) {
-    let _armed = arm(plan, cloud, store, clock).await;
+    let _armed = arm(plan, cloud, store, clock, &BudgetsConfig::default()).await;
 }
 
 async fn unarmed(approved: ApprovedPlan) {

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
+use super::counters::{denial, tally};
 use super::*;
 use crate::plan::filed::PlanState;
 
@@ -51,6 +52,10 @@ async fn a_killed_process_leaves_an_intact_chain_and_an_unknown_plan() {
     assert_eq!(unknown.len(), 1);
     assert_eq!(unknown[0].state, PlanState::Unknown);
     assert_eq!(count(&store, "outcome").await, 1);
+    let counted = tally(&store, &unknown[0], after(60)).await;
+    assert_eq!(u64::from(counted.denials_in_hour), count(&store, "refused").await, "what is on record is counted");
+    assert!(counted.denials_in_hour > 100);
+    assert_eq!((counted.changed_in_session, counted.errors_in_hour, counted.account_errors_in_hour), (1, 1, 1));
     let again = store.claim(claim(&unknown[0], &[]), intent(&unknown[0])).await.unwrap_err();
     assert!(again.to_string().ends_with("is unknown"), "{again}");
     intact(&store).await;
@@ -64,7 +69,7 @@ async fn child_applies_until_it_is_killed() {
     let plan = file(&store, &["i-1"]).await;
     store.claim(claim(&plan, &[]), intent(&plan)).await.unwrap();
     for number in 0.. {
-        let (head, _) = tokio::join!(store.append(vec![requested(number)]), store.append(vec![requested(number)]));
+        let (head, _) = tokio::join!(store.append(vec![requested(number)]), store.append(vec![denial(now())]));
         println!("\nanswered {}", head.unwrap().seq);
     }
 }

@@ -1,6 +1,7 @@
 //! The whole store, on real files.
 
 mod claims;
+mod counters;
 mod crash;
 mod damage;
 mod record;
@@ -13,11 +14,12 @@ use serde_json::json;
 use super::SqliteStore;
 use crate::audit::chain;
 use crate::audit::event::{Event, ResultWord, What};
+use crate::config::BudgetsConfig;
 use crate::digest::Digest;
 use crate::names::{GrantId, Human};
 use crate::plan::filed::FiledPlan;
 use crate::ports::{Claim, GrantRecord, Store};
-use crate::testing::open_plan;
+use crate::testing::{counted, open_plan};
 
 /// A database in a folder that goes away with it.
 struct Place {
@@ -115,6 +117,9 @@ fn claim(plan: &FiledPlan, grants: &[&GrantRecord]) -> Claim {
         targets: arns(plan),
         now: after(60),
         per_hour: None,
+        who: counted(plan),
+        resources: 1,
+        budgets: BudgetsConfig::default(),
     }
 }
 
