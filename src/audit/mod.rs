@@ -1,5 +1,6 @@
 //! The record: a hash chain of events. Every request leaves a trace in it, refusals included; secrets never do.
 
+pub mod breakers;
 pub mod chain;
 pub mod event;
 pub mod export;

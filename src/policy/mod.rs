@@ -3,6 +3,7 @@
 //! [`vocabulary`] makes the schema, [`set`] compiles and asks, [`question`] is what is asked, [`obligations`] finds what is
 //! still needed by asking, [`reasons`] says why not, [`decide`] is the stage of the chain.
 
+pub mod breaker;
 pub mod circumstances;
 pub mod decide;
 mod entities;
