@@ -2,6 +2,7 @@
 
 pub mod audit;
 mod audit_line;
+pub mod breaker;
 pub mod config;
 pub mod demo;
 pub mod manifest;
@@ -60,6 +61,8 @@ enum Command {
     Plans(plans::PlansArgs),
     /// Show one plan.
     Plan(plans::PlanArgs),
+    /// List and close breakers.
+    Breaker(breaker::BreakerArgs),
     /// Start, reset and stop a local cloud to try things on.
     Sandbox(sandbox::SandboxArgs),
     /// Replay the incident this exists for, on a local cloud.
@@ -100,6 +103,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Audit(args) => audit::run(args, store).await,
         Command::Plans(args) => plans::list(args, store).await,
         Command::Plan(args) => plans::run(args, store).await,
+        Command::Breaker(args) => breaker::run(args, || wiring::configuration(config)).await,
         Command::Sandbox(args) => sandbox::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Demo(args) => demo::run(args).await,
     }
