@@ -6,10 +6,11 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::ground::{self, Ground};
+use super::ground::Ground;
 use super::{Failure, Which, told};
 use crate::document::Problems;
 use crate::policy::set::Policies;
+use crate::policy::shipped;
 
 /// `countersign policy check [FILES..]`
 #[derive(Debug, Args)]
@@ -38,7 +39,7 @@ fn check(which: &Which, config: Option<&Path>) -> Result<Result<Policies, Proble
 
 fn good(policies: &Policies) -> String {
     let files: String = policies.sources().iter().map(|source| format!("  {}\n", source.path().display())).collect();
-    let (count, profile) = (policies.len(), ground::word(policies.profile()));
+    let (count, profile) = (policies.len(), shipped::word(policies.profile()));
     let plural = if count == 1 { "policy is" } else { "policies are" };
     format!("{count} {plural} good, profile {profile}, digest {}\n{files}", policies.digest().short())
 }
@@ -51,12 +52,12 @@ mod tests {
     #[test]
     fn every_shipped_profile_is_good() {
         let ground = Ground::shipped().unwrap();
-        for profile in ground::PROFILES {
+        for profile in shipped::PROFILES {
             let which = Which { profile: Some(profile), ..Which::default() };
             let policies = ground.policies(&which).unwrap_or_else(|wrong| panic!("{wrong}"));
             let said = good(&policies);
-            assert!(said.contains(ground::word(profile)) && said.contains("policies/floor.cedar"), "{said}");
-            assert_eq!(said.contains("policies/standard.cedar"), profile == Profile::Standard, "{said}");
+            assert!(said.contains(shipped::word(profile)) && said.contains("policies/floor.cedar"), "{said}");
+            assert_eq!(said.contains("policies/observe.cedar"), profile == Profile::Observe, "{said}");
         }
     }
 }

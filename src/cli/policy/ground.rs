@@ -13,12 +13,8 @@ use crate::document::{Problem, Problems, Source};
 use crate::manifest::catalog::Catalog;
 use crate::names::{Agent, Human, Region, Stage};
 use crate::policy::set::{People, Policies};
-use crate::policy::shipped;
+use crate::policy::shipped::{self, PROFILES, word};
 use crate::policy::vocabulary::Vocabulary;
-
-/// Every profile, in the order of what they permit.
-pub(super) const PROFILES: [Profile; 5] =
-    [Profile::None, Profile::Observe, Profile::Suggest, Profile::Regulated, Profile::Standard];
 
 /// The caller where there is no configuration.
 const NOBODY: (&str, &str) = ("agent", "ann");
@@ -58,8 +54,8 @@ impl Ground {
         }
     }
 
-    /// The shipped tools, an account for each stage that is called like it, and one agent with every built-in role but
-    /// `secrets`.
+    /// The shipped tools, an account for each stage that is called like it, and one agent with the role
+    /// `operator`.
     pub(in crate::cli) fn shipped() -> Result<Self, Failure> {
         let catalog = Catalog::load(&ManifestsConfig::default(), &Models::embedded()?, &IamFacts::embedded()?)?;
         let account = |stage: Stage, id: &str| Account {
@@ -78,7 +74,7 @@ impl Ground {
         ];
         let caller = CallerConfig { agent: Agent::new(NOBODY.0), human: Human::new(NOBODY.1) };
         let agent = AgentConfig {
-            roles: vec!["reader".to_owned(), "operator".to_owned()],
+            roles: vec!["operator".to_owned()],
             accounts: accounts.iter().map(|account| account.name.clone()).collect(),
             max_resources: 100,
             expires: None,
@@ -180,17 +176,6 @@ pub(super) fn profile(name: &str) -> Result<Profile, String> {
         let mend = best.first().map(|best| format!("; did you mean `{best}`?")).unwrap_or_default();
         format!("there is no profile of this name, there are {}{mend}", PROFILES.map(word).join(", "))
     })
-}
-
-/// A profile's name.
-pub(super) fn word(profile: Profile) -> &'static str {
-    match profile {
-        Profile::Observe => "observe",
-        Profile::Suggest => "suggest",
-        Profile::Standard => "standard",
-        Profile::Regulated => "regulated",
-        Profile::None => "none",
-    }
 }
 
 #[cfg(test)]
