@@ -168,5 +168,6 @@ fn resource(target: &Target) -> Resource {
 
 fn refusal(policies: &Policies, question: &Question, evidence: &Evidence, denied: &Verdict) -> Refused {
     let reasons = reasons::why(policies, question, evidence, denied);
-    Refused::new(Code::Forbidden, reasons.message, reasons.hint).with_data(reasons.data)
+    let data = reasons.data();
+    Refused::new(Code::Forbidden, reasons.message, reasons.hint).with_data(data)
 }

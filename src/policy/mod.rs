@@ -7,12 +7,17 @@ pub mod breaker;
 pub mod circumstances;
 pub mod decide;
 mod entities;
+#[cfg(test)]
+mod fixtures;
 pub mod in_force;
 mod literals;
+mod missing;
 pub mod obligations;
 pub mod question;
 pub mod reasons;
+mod residual;
 pub mod set;
 pub mod shipped;
+pub mod visible;
 pub mod vocabulary;
 pub mod windows;

@@ -13,7 +13,7 @@ use super::vocabulary::{ANY, EFFECTS, Vocabulary, action, reachable};
 use crate::config::{Account, AgentConfig, Profile};
 use crate::digest::Digest;
 use crate::document::{Problem, Problems, Source};
-use crate::names::{Agent, Effect};
+use crate::names::{Agent, Effect, Human};
 
 /// Policies in force: compiled, and ready to be asked.
 #[derive(Debug)]
@@ -130,10 +130,8 @@ impl Policies {
         let asked = action(&question.tool, question.effect);
         let (policies, action_entity) =
             self.by_action.get(&asked).ok_or_else(|| format!("policies know no action {asked}"))?;
-        let agent = self.people.agents.get(&question.agent);
-        let agent = agent.ok_or_else(|| format!("the agent `{}` is not configured", question.agent))?;
         let context = Context::from_pairs(entities::context(question, evidence)).map_err(|error| error.to_string())?;
-        let principal = entities::agent(&question.agent, &question.human, agent).map_err(|error| error.to_string())?;
+        let principal = self.principal(&question.agent, &question.human)?;
         let resource = entities::resource(question).map_err(|error| error.to_string())?;
         let account = entities::account(&question.account).map_err(|error| error.to_string())?;
         let request = Request::new(principal.uid(), asked, resource.uid(), context, Some(schema))
@@ -141,6 +139,17 @@ impl Policies {
         let entities = Entities::from_entities([principal, resource, account, action_entity.clone()], None)
             .map_err(|error| error.to_string())?;
         Ok((request, entities, policies))
+    }
+
+    /// An agent as policies see it. One that isn't configured is nobody.
+    pub(super) fn principal(&self, name: &Agent, human: &Human) -> Result<Entity, String> {
+        let agent = self.people.agents.get(name).ok_or_else(|| format!("the agent `{name}` is not configured"))?;
+        entities::agent(name, human, agent).map_err(|error| error.to_string())
+    }
+
+    /// The policies that can have something to say of an action; `None` of one that isn't there.
+    pub(super) fn slice(&self, action: &EntityUid) -> Option<&cedar_policy::PolicySet> {
+        self.by_action.get(action).map(|(policies, _)| policies)
     }
 
     /// The schema's words.
@@ -175,6 +184,20 @@ impl Policies {
             profile => format!("profile `{profile}`"),
         };
         format!("{profile}, {} policies in {} files", self.len(), self.sources.len())
+    }
+
+    /// What a policy says of itself: its `@says`.
+    pub fn says(&self, id: &str) -> Option<&str> {
+        self.all.policy(&PolicyId::new(id)).and_then(|policy| policy.annotation("says"))
+    }
+
+    /// Where a policy stands: its file, and the line (from 1).
+    pub fn place(&self, id: &str) -> Option<(&Source, usize)> {
+        let text = self.all.policy(&PolicyId::new(id))?.to_cedar()?;
+        self.sources.iter().find_map(|source| {
+            let before = source.text().split_once(&text).map(|(before, _)| before)?;
+            Some((source, before.matches('\n').count() + 1))
+        })
     }
 
     /// How many there are.

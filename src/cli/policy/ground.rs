@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use super::Which;
 use crate::aws::iam::IamFacts;
 use crate::aws::models::{Models, nearest};
-use crate::cli::Failure;
+use crate::cli::{Failure, policy_files};
 use crate::config::{self, Account, AgentConfig, CallerConfig, Config, Environment, ManifestsConfig, Profile, TagRule};
-use crate::document::{Problem, Problems, Source};
+use crate::document::Problems;
 use crate::manifest::catalog::Catalog;
 use crate::names::{Agent, Human, Region, Stage};
 use crate::policy::set::{People, Policies};
@@ -119,53 +119,12 @@ impl Ground {
         people: People,
     ) -> Result<Policies, Problems> {
         let mut sources = shipped::sources(profile);
-        for own in read(files)? {
+        for own in policy_files::read(files)? {
             if !sources.iter().any(|known| known.text() == own.text()) {
                 sources.push(own);
             }
         }
         Policies::compile(sources, self.vocabulary.clone(), people, profile)
-    }
-}
-
-/// Reads policy files, and the `*.cedar` files of folders. What can't be read is a problem, and so is a folder without
-/// any: a policy that is looked for and missing must not go unnoticed.
-pub(in crate::cli) fn read(paths: &[PathBuf]) -> Result<Vec<Source>, Problems> {
-    let mut problems = Problems::new();
-    let mut sources = Vec::new();
-    for path in paths {
-        match files(path) {
-            Ok(files) => {
-                for file in files {
-                    match Source::load(&file) {
-                        Ok(source) => sources.push(source),
-                        Err(problem) => problems.push(problem),
-                    }
-                }
-            }
-            Err(problem) => problems.push(problem),
-        }
-    }
-    problems.or(sources)
-}
-
-fn files(path: &Path) -> Result<Vec<PathBuf>, Problem> {
-    if !path.is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let wrong = |what: String| Source::new(path, "").problem(0..0, what, "name a folder of `*.cedar` files");
-    let entries = std::fs::read_dir(path).map_err(|error| wrong(format!("the folder can't be read: {error}")))?;
-    let mut files = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(|error| wrong(format!("the folder can't be read: {error}")))?;
-        if entry.path().extension().is_some_and(|extension| extension == "cedar") {
-            files.push(entry.path());
-        }
-    }
-    files.sort();
-    match files.is_empty() {
-        true => Err(wrong("there is no policy file in this folder".to_owned())),
-        false => Ok(files),
     }
 }
 
@@ -181,21 +140,6 @@ pub(super) fn profile(name: &str) -> Result<Profile, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn folders_give_their_policies_and_an_empty_one_is_told() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().to_owned();
-        let empty = read(std::slice::from_ref(&path)).unwrap_err();
-        assert!(empty.to_string().contains("no policy file"), "{empty}");
-        std::fs::write(path.join("b.cedar"), "b").unwrap();
-        std::fs::write(path.join("a.cedar"), "a").unwrap();
-        std::fs::write(path.join("notes.txt"), "x").unwrap();
-        let texts: Vec<String> = read(&[path.clone()]).unwrap().iter().map(|source| source.text().to_owned()).collect();
-        assert_eq!(texts, ["a", "b"]);
-        let missing = read(&[path.join("gone.cedar"), path.join("gone too")]).unwrap_err();
-        assert_eq!(missing.len(), 2, "{missing}");
-    }
 
     #[test]
     fn profiles_are_known_by_name() {
