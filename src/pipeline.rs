@@ -77,11 +77,12 @@ impl Pipeline {
     pub fn listings(&self) -> &[ToolListing] {
         self.listings.get_or_init(|| {
             let World { catalog, models, config, .. } = &*self.world;
-            let declared = tool_schema::listings(catalog, models, &config.accounts).unwrap_or_else(|error| {
-                // The catalog was compiled against the same models: only a damaged program gets here.
-                tracing::error!(%error, "the tools can't be described, so none but the server's own is listed");
-                Vec::new()
-            });
+            let declared = tool_schema::listings(catalog, models, &config.accounts, config.ticket.as_ref())
+                .unwrap_or_else(|error| {
+                    // The catalog was compiled against the same models: only a damaged program gets here.
+                    tracing::error!(%error, "the tools can't be described, so none but the server's own is listed");
+                    Vec::new()
+                });
             declared.into_iter().chain(OwnTool::ALL.into_iter().map(OwnTool::listing)).collect()
         })
     }
@@ -128,12 +129,12 @@ impl Pipeline {
             biased;
             () = cancel.cancelled() => return Err(cancelled()),
             approved = async {
-                let call = validate(request, catalog, models, &config.accounts)?;
+                let call = validate(request, catalog, models, &config.accounts, config.ticket.as_ref())?;
                 let identity = identify(&call, asker.resumes(), &**store, &**clock, config.limits.plan_ttl).await?;
                 let preview = *call.intention() == Intention::Preview;
                 let circumstances = surroundings.of(&call).await?;
                 at_home(&call, &policies, &circumstances)?;
-                let resolved = resolve(call, &**cloud, models).await?;
+                let resolved = resolve(call, &**cloud, models, &config.tag_rules).await?;
                 let permitted = decide(resolved, &policies, circumstances)?;
                 let plan = build(permitted, identity, &workbench).await?;
                 if preview {
@@ -219,6 +220,7 @@ impl World {
             catalog: &self.catalog,
             models: &self.models,
             accounts: &self.config.accounts,
+            tag_rules: &self.config.tag_rules,
         }
     }
 }

@@ -363,6 +363,7 @@ fn target(id: &str) -> PlannedTarget {
         tags: BTreeMap::new(),
         stage: Stage::Dev,
         protected: false,
+        owner: None,
     }
 }
 

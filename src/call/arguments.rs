@@ -3,11 +3,16 @@
 use serde_json::{Map, Value};
 
 use crate::aws::validate::Problem;
+use crate::config::TicketConfig;
 use crate::manifest::spec::{InputMember, Narrowing, Tool};
 use crate::names::PlanId;
+use crate::text::escape::quoted;
 
 /// Names of the arguments every tool of a manifest understands besides its own input.
 pub const COMMON: [&str; 5] = ["account", "region", "reason", "dry_run", "plan_id"];
+
+/// The argument for the ticket; there where the configuration says what tickets look like.
+pub const TICKET: &str = "ticket";
 
 /// The longest reason, in characters.
 pub const LONGEST_REASON: usize = 500;
@@ -25,10 +30,18 @@ pub struct Common {
     pub dry_run: Option<bool>,
     /// The plan to apply.
     pub plan_id: Option<PlanId>,
+    /// The ticket it is done under; of the configured form.
+    pub ticket: Option<String>,
 }
 
-/// Takes the common arguments out of `arguments`; what remains is the tool's own.
-pub fn take_common(arguments: &mut Map<String, Value>, changes: bool, problems: &mut Vec<Problem>) -> Common {
+/// Takes the common arguments out of `arguments`; what remains is the tool's own. Where no ticket is configured, `ticket`
+/// is none of them.
+pub fn take_common(
+    arguments: &mut Map<String, Value>,
+    changes: bool,
+    tickets: Option<&TicketConfig>,
+    problems: &mut Vec<Problem>,
+) -> Common {
     let mut common = Common {
         account: text(arguments.shift_remove("account"), "account", problems),
         region: text(arguments.shift_remove("region"), "region", problems),
@@ -45,6 +58,9 @@ pub fn take_common(arguments: &mut Map<String, Value>, changes: bool, problems: 
                 "a plan is given, but `dry_run` is not false",
                 "to apply the plan pass `dry_run: false`; for a new preview leave `plan_id` out",
             ));
+        }
+        if let Some(tickets) = tickets {
+            common.ticket = ticket(arguments.shift_remove(TICKET), tickets, problems);
         }
     }
     common
@@ -92,6 +108,16 @@ fn reason(value: Option<Value>, problems: &mut Vec<Problem>) -> Option<String> {
         }
         Some(_) => reason,
     }
+}
+
+fn ticket(value: Option<Value>, tickets: &TicketConfig, problems: &mut Vec<Problem>) -> Option<String> {
+    let ticket = text(value, TICKET, problems)?;
+    if tickets.matches(&ticket) {
+        return Some(ticket);
+    }
+    let mend = format!("pass a ticket that matches `{}` as a whole, or leave it out", tickets.pattern());
+    problems.push(problem(TICKET, format!("{} is not a ticket", quoted(&ticket, 40)), mend));
+    None
 }
 
 /// Checks the tool's own arguments against what its manifest allows and adds what the manifest sets itself.

@@ -7,3 +7,6 @@ pub mod request;
 pub mod resolve;
 pub mod target;
 pub mod validate;
+
+#[cfg(test)]
+mod tests;

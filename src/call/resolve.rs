@@ -10,6 +10,7 @@ use super::refused::{Code, Refused};
 use super::target::{Scene, Target};
 use super::validate::ValidatedCall;
 use crate::aws::models::Models;
+use crate::config::TagRule;
 use crate::manifest::spec::Targets;
 use crate::ports::{Cloud, CloudSession, Purpose, SessionRequest};
 
@@ -26,20 +27,28 @@ pub struct ResolvedCall {
     targets: Vec<Target>,
     reader: Option<Arc<dyn CloudSession>>,
     models: Models,
+    tag_rules: Vec<TagRule>,
 }
 
 /// Finds the call's targets and reads each with read-only credentials.
-pub async fn resolve(call: ValidatedCall, cloud: &dyn Cloud, models: &Models) -> Result<ResolvedCall, Refused> {
+pub async fn resolve(
+    call: ValidatedCall,
+    cloud: &dyn Cloud,
+    models: &Models,
+    tag_rules: &[TagRule],
+) -> Result<ResolvedCall, Refused> {
     let spec = Arc::clone(call.spec());
     let Some(targets) = &spec.targets else {
-        return Ok(ResolvedCall { call, targets: Vec::new(), reader: None, models: models.clone() });
+        let (models, tag_rules) = (models.clone(), tag_rules.to_vec());
+        return Ok(ResolvedCall { call, targets: Vec::new(), reader: None, models, tag_rules });
     };
     let names = names(targets, &call)?;
     let reader = open_reader(&call, cloud).await?;
-    let scene = scene(&call, models);
+    let scene = scene(&call, models, tag_rules);
     let reads: Vec<_> = names.into_iter().map(|name| scene.read(targets, &*reader, name).boxed()).collect();
     let read = stream::iter(reads).buffered(READS_AT_ONCE).try_collect().await?;
-    Ok(ResolvedCall { call, targets: read, reader: Some(reader), models: models.clone() })
+    let (models, tag_rules) = (models.clone(), tag_rules.to_vec());
+    Ok(ResolvedCall { call, targets: read, reader: Some(reader), models, tag_rules })
 }
 
 impl ResolvedCall {
@@ -63,7 +72,7 @@ impl ResolvedCall {
 
     /// The context of one target's templates (see `manifest/template`).
     pub fn context(&self, target: &Target) -> Value {
-        scene(&self.call, &self.models).context_of(target)
+        scene(&self.call, &self.models, &self.tag_rules).context_of(target)
     }
 
     /// Reads the targets' fingerprints again, in the same order; `None` for a target that is gone.
@@ -71,7 +80,7 @@ impl ResolvedCall {
         let (Some(targets), Some(reader)) = (&self.call.spec().targets, &self.reader) else {
             return Ok(Vec::new());
         };
-        let scene = scene(&self.call, &self.models);
+        let scene = scene(&self.call, &self.models, &self.tag_rules);
         let reads = self.targets.iter().map(|target| scene.read(targets, &**reader, target.id.clone()).boxed());
         let read: Vec<Result<Target, Refused>> =
             stream::iter(reads.collect::<Vec<_>>()).buffered(READS_AT_ONCE).collect().await;
@@ -84,9 +93,9 @@ impl ResolvedCall {
     }
 }
 
-fn scene<'a>(call: &'a ValidatedCall, models: &'a Models) -> Scene<'a> {
+fn scene<'a>(call: &'a ValidatedCall, models: &'a Models, tag_rules: &'a [TagRule]) -> Scene<'a> {
     let (account, region, arguments) = (call.account(), call.region(), call.arguments());
-    Scene { tool: &call.spec().name, account, region, arguments, models }
+    Scene { tool: &call.spec().name, account, region, arguments, models, tag_rules }
 }
 
 async fn open_reader(call: &ValidatedCall, cloud: &dyn Cloud) -> Result<Arc<dyn CloudSession>, Refused> {

@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 use super::refused::{Code, Refused};
 use crate::aws::models::Models;
 use crate::aws::redact::{Direction, redact};
-use crate::config::Account;
+use crate::config::{Account, TagRule};
 use crate::manifest::expression::Expression;
 use crate::manifest::spec::{TargetRead, Targets};
 use crate::names::{Region, Stage};
+use crate::policy::tags::{Standing, standing};
 use crate::ports::{CloudError, CloudSession};
 use crate::text::escape::quoted;
 
@@ -28,10 +29,13 @@ pub struct Target {
     pub fingerprint: Value,
     /// Its tags.
     pub tags: BTreeMap<String, String>,
-    /// Its stage: the account's.
+    /// Its stage: the account's, or a higher one that its tags say.
     pub stage: Stage,
     /// True where something protects it from deletion.
     pub protected: bool,
+    /// The team that owns it, by its tags.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
 }
 
 /// Where a target is read, and for which tool.
@@ -47,6 +51,8 @@ pub struct Scene<'a> {
     pub arguments: &'a Value,
     /// The service models, which say what is sensitive.
     pub models: &'a Models,
+    /// What tags say of a target.
+    pub tag_rules: &'a [TagRule],
 }
 
 impl Scene<'_> {
@@ -82,7 +88,8 @@ impl Scene<'_> {
             None | Some(Value::Null | Value::Bool(false)) => false,
             Some(_) => true,
         };
-        Ok(Target { id: name, arn, state, fingerprint, tags, stage: self.account.stage, protected })
+        let Standing { stage, protected, owner } = standing(self.account.stage, protected, &tags, self.tag_rules);
+        Ok(Target { id: name, arn, state, fingerprint, tags, stage, protected, owner })
     }
 
     /// The context of a read target's templates (see `manifest/template`).

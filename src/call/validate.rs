@@ -9,7 +9,7 @@ use super::refused::{Code, Refused};
 use super::request::{Caller, ToolRequest};
 use crate::aws::models::Models;
 use crate::aws::validate::{self as model, Problem};
-use crate::config::Account;
+use crate::config::{Account, TicketConfig};
 use crate::manifest::catalog::{Catalog, Entry};
 use crate::manifest::spec::ToolSpec;
 use crate::names::{CallId, OperationId, PlanId, Region};
@@ -25,6 +25,7 @@ pub struct ValidatedCall {
     region: Region,
     arguments: Value,
     reason: String,
+    ticket: Option<String>,
     intention: Intention,
 }
 
@@ -39,32 +40,33 @@ pub enum Intention {
     Apply(Option<PlanId>),
 }
 
-/// Checks a request. All problems come in one refusal.
+/// Checks a request. All problems come in one refusal. Where there are `tickets`, a change can name one.
 pub fn validate(
     request: ToolRequest,
     catalog: &Catalog,
     models: &Models,
     accounts: &[Account],
+    tickets: Option<&TicketConfig>,
 ) -> Result<ValidatedCall, Refused> {
     let ToolRequest { call, tool, mut arguments, caller } = request;
     let (spec, mut own, common, mut problems) = match catalog.entry(&tool) {
         None => return Err(unknown_tool(&tool, catalog)),
         Some(Entry::Tool(spec)) => {
             let mut problems = Vec::new();
-            let common =
-                take_common(&mut arguments, spec.effect.changes() || spec.effect.needs_preview(), &mut problems);
+            let changes = spec.effect.changes() || spec.effect.needs_preview();
+            let common = take_common(&mut arguments, changes, tickets, &mut problems);
             (Arc::clone(spec), arguments, common, problems)
         }
         Some(Entry::Family(family)) => {
             let mut problems = Vec::new();
-            let common = take_common(&mut arguments, family.changes(), &mut problems);
+            let common = take_common(&mut arguments, family.changes(), tickets, &mut problems);
             let (operation, own) = family_arguments(arguments, &mut problems)?;
             let spec = family.expand(&operation, catalog, models)?;
             (Arc::new(spec), own, common, problems)
         }
     };
     let place = place(&common, accounts);
-    let Common { reason, dry_run, plan_id, .. } = common;
+    let Common { reason, dry_run, plan_id, ticket, .. } = common;
     own.retain(|_, value| !value.is_null());
     let arguments = apply_manifest(&spec, own, &mut problems);
     let mut more = 0;
@@ -84,7 +86,7 @@ pub fn validate(
         (true, _) => Intention::Preview,
     };
     let reason = reason.unwrap_or_default();
-    Ok(ValidatedCall { spec, call, caller, account, region, arguments, reason, intention })
+    Ok(ValidatedCall { spec, call, caller, account, region, arguments, reason, ticket, intention })
 }
 
 impl ValidatedCall {
@@ -121,6 +123,11 @@ impl ValidatedCall {
     /// Why, in the agent's words; empty for reads.
     pub fn reason(&self) -> &str {
         &self.reason
+    }
+
+    /// The ticket it is done under; `None` where the call names none.
+    pub fn ticket(&self) -> Option<&str> {
+        self.ticket.as_deref()
     }
 
     /// What the agent wants.

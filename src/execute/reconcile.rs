@@ -9,7 +9,7 @@ use crate::audit::event::{Event, ResultWord, What};
 use crate::aws::models::Models;
 use crate::call::refused::Code;
 use crate::call::target::Scene;
-use crate::config::Account;
+use crate::config::{Account, TagRule};
 use crate::manifest::catalog::{Catalog, Entry};
 use crate::manifest::spec::Targets;
 use crate::names::CallId;
@@ -32,6 +32,8 @@ pub struct Witness<'a> {
     pub models: &'a Models,
     /// The configured accounts.
     pub accounts: &'a [Account],
+    /// What tags say of a target.
+    pub tag_rules: &'a [TagRule],
 }
 
 /// What reading the targets showed.
@@ -81,7 +83,8 @@ async fn look(filed: &FiledPlan, with: &Witness<'_>) -> Finding {
         return unknown("its account can't be read");
     };
     let (region, arguments) = (&content.region, &content.arguments);
-    let scene = Scene { tool: &content.tool, account, region, arguments, models: with.models };
+    let scene =
+        Scene { tool: &content.tool, account, region, arguments, models: with.models, tag_rules: with.tag_rules };
     judge(filed, targets, &scene, &*reader, with.clock).await
 }
 

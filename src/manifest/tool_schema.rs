@@ -10,8 +10,9 @@ use super::family::Family;
 use super::spec::{InputMember, Tool};
 use crate::aws::input_schema::{SchemaError, member_schema};
 use crate::aws::models::Models;
+use crate::call::arguments::TICKET;
 use crate::call::listing::ToolListing;
-use crate::config::Account;
+use crate::config::{Account, TicketConfig};
 
 /// Levels of structures that are told.
 const DEPTH: usize = 2;
@@ -20,9 +21,14 @@ const DEPTH: usize = 2;
 ///
 /// # Errors
 /// Where a model can't be read; the catalog was compiled against the same models, so this means a damaged binary.
-pub fn listings(catalog: &Catalog, models: &Models, accounts: &[Account]) -> Result<Vec<ToolListing>, SchemaError> {
-    let tools = catalog.tools().map(|tool| of_tool(tool, models, accounts));
-    let families = catalog.families().map(|family| Ok(of_family(family, accounts)));
+pub fn listings(
+    catalog: &Catalog,
+    models: &Models,
+    accounts: &[Account],
+    tickets: Option<&TicketConfig>,
+) -> Result<Vec<ToolListing>, SchemaError> {
+    let tools = catalog.tools().map(|tool| of_tool(tool, models, accounts, tickets));
+    let families = catalog.families().map(|family| Ok(of_family(family, accounts, tickets)));
     tools.chain(families).collect()
 }
 
@@ -30,7 +36,12 @@ pub fn listings(catalog: &Catalog, models: &Models, accounts: &[Account]) -> Res
 ///
 /// # Errors
 /// As [`listings`].
-pub fn of_tool(tool: &Tool, models: &Models, accounts: &[Account]) -> Result<ToolListing, SchemaError> {
+pub fn of_tool(
+    tool: &Tool,
+    models: &Models,
+    accounts: &[Account],
+    tickets: Option<&TicketConfig>,
+) -> Result<ToolListing, SchemaError> {
     let mut properties = Map::new();
     let mut required = Vec::new();
     let (_, operation) = models.operation(&tool.operation)?;
@@ -48,6 +59,9 @@ pub fn of_tool(tool: &Tool, models: &Models, accounts: &[Account]) -> Result<Too
     }
     let changes = tool.effect.changes() || tool.effect.needs_preview();
     common(accounts, changes, &mut properties, &mut required);
+    if changes {
+        ticket(tickets, &mut properties);
+    }
     Ok(ToolListing {
         name: tool.name.clone(),
         title: tool.title.clone(),
@@ -60,7 +74,7 @@ pub fn of_tool(tool: &Tool, models: &Models, accounts: &[Account]) -> Result<Too
 }
 
 /// A family as clients see it.
-pub fn of_family(family: &Family, accounts: &[Account]) -> ToolListing {
+pub fn of_family(family: &Family, accounts: &[Account], tickets: Option<&TicketConfig>) -> ToolListing {
     let mut properties = Map::new();
     properties.insert(
         "operation".to_owned(),
@@ -72,6 +86,9 @@ pub fn of_family(family: &Family, accounts: &[Account]) -> ToolListing {
     );
     let mut required = vec!["operation".to_owned()];
     common(accounts, family.changes(), &mut properties, &mut required);
+    if family.changes() {
+        ticket(tickets, &mut properties);
+    }
     ToolListing {
         name: family.name().to_owned(),
         title: family.title().to_owned(),
@@ -114,6 +131,15 @@ fn common(accounts: &[Account], changes: bool, properties: &mut Map<String, Valu
             "plan_id".to_owned(),
             json!({ "type": "string", "description": "of the preview; with dry_run false" }),
         );
+    }
+}
+
+/// Changes can name a ticket where the configuration says what tickets look like. Whether they must, policy says. The
+/// pattern stands in the description, because clients read patterns in a dialect of their own.
+fn ticket(tickets: Option<&TicketConfig>, properties: &mut Map<String, Value>) {
+    if let Some(tickets) = tickets {
+        let description = format!("the change's, never invented; matches {}", tickets.pattern());
+        properties.insert(TICKET.to_owned(), json!({ "type": "string", "description": description }));
     }
 }
 
@@ -202,7 +228,7 @@ mod tests {
         let catalog = Catalog::load(&ManifestsConfig::default(), &models, &iam).unwrap();
         let accounts =
             [account("shop-dev", "111122223333", Stage::Dev), account("shop-prod", "444455556666", Stage::Prod)];
-        let listings = listings(&catalog, &models, &accounts).unwrap();
+        let listings = listings(&catalog, &models, &accounts, None).unwrap();
         assert!(listings.len() < 30);
         let shown = |tool: &ToolListing| {
             json!({
@@ -226,7 +252,25 @@ mod tests {
         let (models, iam) = (Models::embedded().unwrap(), IamFacts::embedded().unwrap());
         let catalog = Catalog::load(&ManifestsConfig::default(), &models, &iam).unwrap();
         let tool = catalog.get("s3_delete_bucket").unwrap();
-        let listing = of_tool(tool, &models, &[account("shop-dev", "111122223333", Stage::Dev)]).unwrap();
+        let listing = of_tool(tool, &models, &[account("shop-dev", "111122223333", Stage::Dev)], None).unwrap();
         assert_eq!(listing.input_schema["required"], json!(["Bucket", "reason"]));
+    }
+
+    #[test]
+    fn changes_can_name_a_ticket_where_there_are_tickets() {
+        let (models, iam) = (Models::embedded().unwrap(), IamFacts::embedded().unwrap());
+        let catalog = Catalog::load(&ManifestsConfig::default(), &models, &iam).unwrap();
+        let tickets = TicketConfig::new("(?i)CHG-[0-9]+").unwrap();
+        let accounts = [account("shop-dev", "111122223333", Stage::Dev)];
+        for listing in listings(&catalog, &models, &accounts, Some(&tickets)).unwrap() {
+            let ticket = listing.input_schema["properties"].get("ticket");
+            let changes = listing.effect.changes() || listing.effect.needs_preview();
+            assert_eq!(ticket.is_some(), changes, "{}", listing.name);
+            if let Some(ticket) = ticket {
+                let description = "the change's, never invented; matches (?i)CHG-[0-9]+";
+                assert_eq!(*ticket, json!({ "type": "string", "description": description }));
+                assert!(!listing.input_schema["required"].as_array().unwrap().contains(&json!("ticket")));
+            }
+        }
     }
 }

@@ -265,6 +265,7 @@ pub(crate) mod tests {
                 tags: BTreeMap::from([("Name".into(), "orders-web-1".into()), ("env".into(), "dev".into())]),
                 stage: Stage::Dev,
                 protected: false,
+                owner: None,
             }],
             request: SignedRequest {
                 method: "POST".into(),

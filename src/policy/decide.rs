@@ -161,7 +161,7 @@ fn resource(target: &Target) -> Resource {
         kind: kind_of(&target.arn),
         stage: target.stage,
         protected: target.protected,
-        owner: None,
+        owner: target.owner.clone(),
         tags: target.tags.clone(),
     }
 }

@@ -18,6 +18,7 @@ pub mod reasons;
 mod residual;
 pub mod set;
 pub mod shipped;
+pub mod tags;
 pub mod visible;
 pub mod vocabulary;
 pub mod windows;

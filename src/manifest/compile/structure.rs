@@ -16,7 +16,7 @@ use crate::manifest::template::{BadTemplate, Template, join_pointer};
 use crate::names::{Effect, OperationId};
 
 /// Names that every tool gives a meaning of its own.
-const COMMON: [&str; 5] = ["account", "region", "reason", "dry_run", "plan_id"];
+const COMMON: [&str; 6] = ["account", "region", "reason", "dry_run", "plan_id", "ticket"];
 
 /// Names of the server's own tools.
 const RESERVED: [&str; 5] = ["find_operations", "list_plans", "plan_status", "undo_plan", "whoami"];

@@ -1,0 +1,121 @@
+use serde_json::{Map, Value, json};
+
+use super::refused::{Code, Refused};
+use super::request::{Caller, ClientInfo, ToolRequest};
+use super::resolve::{ResolvedCall, resolve};
+use super::validate::{ValidatedCall, validate};
+use crate::aws::iam::IamFacts;
+use crate::aws::models::Models;
+use crate::config::{Account, ManifestsConfig, TagRule, TagSays, TicketConfig};
+use crate::manifest::catalog::Catalog;
+use crate::names::{Agent, CallId, Human, Region, SessionId, Stage};
+use crate::testing::FakeCloud;
+
+const INSTANCE: &str = "i-0123456789abcdef0";
+
+fn account(stage: Stage) -> Account {
+    Account {
+        name: "shop".to_owned(),
+        id: "210987654321".to_owned(),
+        stage,
+        regions: vec![Region::new("eu-central-1")],
+        read_role: None,
+        change_role: None,
+        external_id: None,
+    }
+}
+
+fn validated(
+    tool: &str,
+    arguments: Value,
+    stage: Stage,
+    tickets: Option<&TicketConfig>,
+) -> Result<ValidatedCall, Refused> {
+    let (models, iam) = (Models::embedded().unwrap(), IamFacts::embedded().unwrap());
+    let catalog = Catalog::load(&ManifestsConfig::default(), &models, &iam).unwrap();
+    let request = ToolRequest {
+        call: CallId::fresh(),
+        tool: tool.to_owned(),
+        arguments: serde_json::from_value::<Map<String, Value>>(arguments).unwrap(),
+        caller: Caller {
+            agent: Agent::new("agent"),
+            human: Human::new("ann"),
+            session: SessionId::new("session"),
+            client: ClientInfo::default(),
+        },
+    };
+    validate(request, &catalog, &models, &[account(stage)], tickets)
+}
+
+fn stop(more: Value) -> Value {
+    let mut arguments = json!({ "InstanceIds": [INSTANCE], "reason": "it is not used at night" });
+    arguments.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    arguments
+}
+
+fn ticketed(ticket: Value) -> Result<Option<String>, Refused> {
+    let tickets = TicketConfig::new("CHG-[0-9]+").unwrap();
+    let call = validated("ec2_stop_instances", stop(json!({ "ticket": ticket })), Stage::Dev, Some(&tickets))?;
+    Ok(call.ticket().map(str::to_owned))
+}
+
+#[test]
+fn a_ticket_has_the_configured_form() {
+    assert_eq!(ticketed(json!("CHG-7")).unwrap().as_deref(), Some("CHG-7"));
+    assert_eq!(ticketed(Value::Null).unwrap(), None);
+    for wrong in [json!("CHG-7; approved"), json!(""), json!(7), json!("INC-7\u{202e}")] {
+        assert_eq!(ticketed(wrong).unwrap_err().code, Code::InvalidArguments);
+    }
+    insta::assert_snapshot!(ticketed(json!("chg-7")).unwrap_err().message);
+}
+
+#[test]
+fn without_tickets_there_is_no_such_argument() {
+    let refused = validated("ec2_stop_instances", stop(json!({ "ticket": "CHG-7" })), Stage::Dev, None).unwrap_err();
+    assert_eq!(refused.code, Code::InvalidArguments);
+    assert!(refused.message.contains("`ticket` is not an argument of this tool"), "{}", refused.message);
+    let call = validated("ec2_stop_instances", stop(json!({})), Stage::Dev, None).unwrap();
+    assert_eq!(call.ticket(), None);
+}
+
+async fn resolved(stage: Stage, env: &str) -> ResolvedCall {
+    let state = json!({
+        "InstanceId": INSTANCE,
+        "State": { "Name": "running" },
+        "Tags": [{ "Key": "env", "Value": env }, { "Key": "team", "Value": "orders" }],
+    });
+    let cloud =
+        FakeCloud::new().answers("ec2:DescribeInstances", json!({ "Reservations": [{ "Instances": [state] }] }));
+    let rules = [
+        TagRule { tag: "env".to_owned(), value: Some("prod*".to_owned()), says: TagSays::Stage(Stage::Prod) },
+        TagRule { tag: "env".to_owned(), value: Some("*-keep".to_owned()), says: TagSays::Protected },
+        TagRule { tag: "team".to_owned(), value: None, says: TagSays::Owner },
+    ];
+    let call = validated("ec2_stop_instances", stop(json!({})), stage, None).unwrap();
+    resolve(call, &cloud, &Models::embedded().unwrap(), &rules).await.unwrap()
+}
+
+#[tokio::test]
+async fn targets_have_the_standing_that_their_tags_give_them() {
+    for (stage, env, expected) in [
+        (Stage::Dev, "dev", (Stage::Dev, false)),
+        (Stage::Dev, "production", (Stage::Prod, false)),
+        (Stage::Staging, "prod-keep", (Stage::Prod, true)),
+        (Stage::Prod, "dev", (Stage::Prod, false)),
+    ] {
+        let call = resolved(stage, env).await;
+        let [target] = call.targets() else { panic!("{:?}", call.targets()) };
+        assert_eq!((target.stage, target.protected), expected, "{stage} {env}");
+        assert_eq!(target.owner.as_deref(), Some("orders"));
+    }
+}
+
+#[test]
+fn targets_of_older_plans_have_no_owner() {
+    let old = json!({
+        "id": INSTANCE, "arn": "a", "state": null, "fingerprint": null, "tags": {}, "stage": "dev", "protected": false,
+    });
+    let target: super::target::Target = serde_json::from_value(old.clone()).unwrap();
+    assert_eq!(target.owner, None);
+    assert_eq!(serde_json::to_value(target).unwrap(), old);
+}
