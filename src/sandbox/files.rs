@@ -68,6 +68,7 @@ pub(super) fn write_config(folder: &Path, endpoint: &str) -> Result<(), SandboxE
 
 fn config(endpoint: &str) -> String {
     let accounts: String = ACCOUNTS.iter().map(account).collect();
+    let names = ACCOUNTS.map(|account| format!("\"{}\"", account.name)).join(", ");
     format!(
         r#"# Written by `countersign sandbox`; the next start overwrites it.
 
@@ -75,6 +76,20 @@ fn config(endpoint: &str) -> String {
 human = "ann"
 agent = "demo-agent"
 {accounts}
+[agents.demo-agent]
+roles = ["operator"]
+accounts = [{names}]
+
+# What is tagged as production is production, wherever it lies.
+[[tags]]
+tag = "env"
+value = "prod*"
+stage = "prod"
+
+[[tags]]
+tag = "owner"
+owner = true
+
 [store]
 path = "countersign.db"
 

@@ -66,7 +66,12 @@ impl Compiler<'_> {
             let message = format!("there is no agent {} among `[agents]`", quoted(caller.as_str(), 64));
             self.wrong("/caller/agent", message, meant(caller.as_str(), &names));
         }
-        let roles: Vec<String> = ROLES.iter().map(|role| (*role).to_owned()).chain(policy.roles.clone()).collect();
+        let mut roles: Vec<String> = ROLES.iter().map(|role| (*role).to_owned()).collect();
+        for role in &policy.roles {
+            if !roles.contains(role) {
+                roles.push(role.clone());
+            }
+        }
         let mut agents = BTreeMap::new();
         for (name, agent) in raw {
             let pointer = join_pointer("/agents", &name);
