@@ -22,7 +22,7 @@ use crate::execute::reconcile::Witness;
 use crate::execute::run::run;
 use crate::manifest::catalog::{Catalog, Entry};
 use crate::manifest::tool_schema;
-use crate::names::{OperationId, PlanId};
+use crate::names::{Agent, Human, OperationId, PlanId};
 use crate::own_tools::OwnTool;
 use crate::plan::build::{Workbench, build};
 use crate::plan::canary::Canary;
@@ -85,6 +85,11 @@ impl Pipeline {
                 });
             declared.into_iter().chain(OwnTool::ALL.into_iter().map(OwnTool::listing)).collect()
         })
+    }
+
+    /// The tools that the policies in force could ever permit an agent, and the server's own.
+    pub fn listings_for(&self, _agent: &Agent, _human: &Human) -> Vec<ToolListing> {
+        self.listings().to_vec()
     }
 
     /// Carries a request as far as it gets. Whatever comes out is on record; where the record itself fails there is no

@@ -10,6 +10,7 @@ pub mod plans;
 pub mod policy;
 mod policy_files;
 mod problems;
+mod reload;
 pub mod sandbox;
 mod serve;
 mod wiring;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Failure, wiring};
+use super::{Failure, reload, wiring};
 use crate::audit::event::{Event, What};
 use crate::execute::reconcile::reconcile;
 use crate::mcp::server::{Served, Server};
@@ -29,6 +29,7 @@ pub(super) async fn run(config: Option<&Path>) -> Result<(), Failure> {
         );
     }
     tokio::spawn(settle_unknown(pipeline.clone()));
+    tokio::spawn(reload::run(pipeline.clone()));
     let served = Served {
         agent: world.config.caller.agent.clone(),
         human: world.config.caller.human.clone(),

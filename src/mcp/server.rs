@@ -10,7 +10,7 @@ use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, ErrorCode, Implementation,
     ListToolsResult, PaginatedRequestParams, ProtocolVersion, ServerCapabilities, ServerConfig, Tool,
 };
-use rmcp::service::{RequestContext, RoleServer};
+use rmcp::service::{NotificationContext, RequestContext, RoleServer};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -29,7 +29,8 @@ use crate::text::escape::quoted;
 pub const VERSIONS: &[ProtocolVersion] =
     &[ProtocolVersion::V_2025_06_18, ProtocolVersion::V_2025_11_25, ProtocolVersion::V_2026_07_28];
 
-/// How long a client may keep the list of tools: it changes only when the server starts anew.
+/// How long a client may keep the list of tools: it changes when other policies come into force. Clients of older
+/// versions are told; those of the newest ask again after this time.
 const LIST_TTL_MS: u64 = 60_000;
 
 /// Most calls that are worked on at the same time; more wait for their turn.
@@ -172,7 +173,7 @@ impl<D: Desk> Server<D> {
 
 impl<D: Desk> ServerHandler for Server<D> {
     fn get_info(&self) -> ServerConfig {
-        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+        ServerConfig::new(ServerCapabilities::builder().enable_tools().enable_tool_list_changed().build())
             .with_server_info(Implementation::new("countersign", env!("CARGO_PKG_VERSION")))
             .with_instructions(INSTRUCTIONS)
     }
@@ -189,7 +190,7 @@ impl<D: Desk> ServerHandler for Server<D> {
         if request.is_some_and(|request| request.cursor.is_some()) {
             return Err(ErrorData::invalid_params("there is no such page: all tools are on the first", None));
         }
-        let mut tools = self.desk.tools();
+        let mut tools = self.desk.tools(&self.served.agent, &self.served.human);
         tools.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(ListToolsResult::with_all_items(tools.into_iter().map(present::tool).collect())
             .with_ttl_ms(LIST_TTL_MS)
@@ -228,6 +229,24 @@ impl<D: Desk> ServerHandler for Server<D> {
             present::result(&recorded, None)
         };
         shown.map_err(|error| unable(&error))
+    }
+
+    /// Clients of the older versions are told when there may be other tools. The newest has no such message without a
+    /// subscription: there the list's time to live does it.
+    async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
+        let Some(mut changes) = self.desk.changes() else { return };
+        let closing = self.closing.clone();
+        tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    changed = changes.changed() => if changed.is_err() { return },
+                    () = closing.cancelled() => return,
+                }
+                if let Err(error) = context.peer.notify_tool_list_changed().await {
+                    return tracing::debug!(%error, "the client can't be told of other tools");
+                }
+            }
+        });
     }
 
     /// A `tools/call` arrives here when its parameters are not what MCP says.

@@ -17,7 +17,7 @@ use crate::call::refused::{Code, Refused};
 use crate::call::request::{Caller, ToolRequest};
 use crate::digest::Digest;
 use crate::mcp::desk::Desk;
-use crate::names::{Effect, PlanId};
+use crate::names::{Agent, Effect, Human, PlanId};
 use crate::ports::{Store as _, StoreError};
 use crate::store::SqliteStore;
 use crate::testing::FailingStore;
@@ -151,7 +151,7 @@ fn prompt(arguments: &Map<String, Value>) -> Prompt {
 
 #[async_trait]
 impl Desk for FakeDesk {
-    fn tools(&self) -> Vec<ToolListing> {
+    fn tools(&self, _: &Agent, _: &Human) -> Vec<ToolListing> {
         let listing = |name: &str, effect, idempotent| ToolListing {
             name: name.into(),
             title: name.to_uppercase(),
@@ -170,6 +170,10 @@ impl Desk for FakeDesk {
             listing("reveal", Effect::Secret, true),
             listing("stop", Effect::Write, false),
         ]
+    }
+
+    fn tool(&self, name: &str) -> Option<ToolListing> {
+        self.tools(&Agent::new("a"), &Human::new("h")).into_iter().find(|tool| tool.name == name)
     }
 
     async fn handle(

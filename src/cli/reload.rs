@@ -1,0 +1,129 @@
+//! Takes changed policy files into force while the server runs: on SIGHUP, and when a file changes.
+//!
+//! The new set is read, compiled and put on record before it is in force. One that is broken is refused loudly, and the
+//! old one stays. Only policies are taken anew: a change of `countersign.toml` itself takes a new start.
+
+use std::path::Path;
+use std::time::Duration;
+
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::sync::mpsc;
+
+use super::policy_files;
+use crate::audit::event::{Event, What};
+use crate::pipeline::{Pipeline, World};
+use crate::policy::set::Policies;
+
+/// Editors write a file in several steps: so long it must be quiet before the files are read.
+const QUIET: Duration = Duration::from_millis(200);
+
+/// Looks after the policies until the server ends.
+pub(super) async fn run(pipeline: Pipeline) {
+    let (told, mut changes) = mpsc::unbounded_channel();
+    // Kept alive as long as this runs.
+    let _watcher = watch(&pipeline.world().config.policy.files, told);
+    let mut hangup = Hangup::new();
+    loop {
+        tokio::select! {
+            () = hangup.recv() => {}
+            change = changes.recv(), if !changes.is_closed() || !changes.is_empty() => {
+                if change.is_none() {
+                    continue;
+                }
+                while let Ok(Some(())) = tokio::time::timeout(QUIET, changes.recv()).await {}
+            }
+        }
+        again(pipeline.world()).await;
+    }
+}
+
+/// Reads the policies anew, and puts them in force where they are good and different.
+async fn again(world: &World) {
+    let kept = world.policies.now().digest();
+    let policies = match policy_files::load(&world.config, &world.catalog) {
+        Ok(policies) if policies.digest() == kept => {
+            return tracing::info!(policy = %kept.short(), "the policies were read again: nothing is different");
+        }
+        Ok(policies) => policies,
+        Err(problems) => {
+            let problems = problems.to_string();
+            tracing::error!(policy = %kept.short(), problems, "the changed policies are REFUSED; the old ones stay in force");
+            let what = What::PolicyRejected { kept, problems };
+            if let Err(error) = record(world, what).await {
+                tracing::error!(%error, "that changed policies were refused can't be recorded");
+            }
+            return;
+        }
+    };
+    take(world, policies).await;
+}
+
+async fn take(world: &World, policies: Policies) {
+    let (before, now) = (world.policies.now().digest(), policies.digest());
+    // On record first: what decides without being on record could never be held against it.
+    if let Err(error) = record(world, What::PolicyChanged { before, now }).await {
+        return tracing::error!(%error, "the changed policies can't be recorded; the old ones stay in force");
+    }
+    let describe = policies.describe();
+    world.policies.replace(policies);
+    tracing::warn!(before = %before.short(), now = %now.short(), describe, "other policies are in force from here on");
+}
+
+async fn record(world: &World, what: What) -> Result<(), crate::ports::StoreError> {
+    world.store.append(vec![Event { at: world.clock.now(), call: None, caller: None, what }]).await.map(|_| ())
+}
+
+/// Watches the files' folders: an editor puts a new file in the place of the old one, which a watch on the file itself
+/// would miss.
+fn watch(files: &[std::path::PathBuf], told: mpsc::UnboundedSender<()>) -> Option<RecommendedWatcher> {
+    if files.is_empty() {
+        return None;
+    }
+    let failed = |error: notify::Error| {
+        tracing::warn!(%error, "changes of policy files go unnoticed here; SIGHUP takes them into force");
+    };
+    let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        if event.is_ok_and(|event| !event.kind.is_access()) {
+            // Nobody listens any more when the server ends.
+            let _ = told.send(());
+        }
+    });
+    let mut watcher = watcher.map_err(failed).ok()?;
+    for path in files {
+        let (folder, mode) = match path.is_dir() {
+            true => (path.as_path(), RecursiveMode::Recursive),
+            false => (path.parent().unwrap_or(Path::new(".")), RecursiveMode::NonRecursive),
+        };
+        if let Err(error) = watcher.watch(folder, mode) {
+            failed(error);
+        }
+    }
+    Some(watcher)
+}
+
+/// SIGHUP, where there is such a thing.
+struct Hangup {
+    #[cfg(unix)]
+    signal: Option<tokio::signal::unix::Signal>,
+}
+
+impl Hangup {
+    fn new() -> Self {
+        Self {
+            #[cfg(unix)]
+            signal: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())
+                .inspect_err(|error| tracing::warn!(%error, "SIGHUP does nothing here"))
+                .ok(),
+        }
+    }
+
+    async fn recv(&mut self) {
+        #[cfg(unix)]
+        if let Some(signal) = &mut self.signal
+            && signal.recv().await.is_some()
+        {
+            return;
+        }
+        std::future::pending().await
+    }
+}
