@@ -150,3 +150,18 @@ async fn plans_and_the_record_of_a_session_are_shown() {
     std::fs::write(file, exported.out.replace("it is idle", "it is mine")).unwrap();
     assert_shown!(&installation, "audit", "verify", "--file", file);
 }
+
+#[tokio::test]
+async fn breakers_that_are_not_open_are_told() {
+    let stub = Stub::start().await;
+    let installation = Installation::before_stub(&stub);
+    assert_shown!(&installation, "breaker", "list");
+    Session::start(&installation, NEWEST, Act::Declines).await.end().await;
+    assert_shown!(&installation, "breaker", "list");
+    assert_shown!(&installation, "breaker", "close", "agent", "test-agent", "--reason", "I looked");
+    assert_shown!(&installation, "breaker", "close", "account", "shop-dev", "--reason", "I looked");
+    assert_shown!(&installation, "breaker", "close", "account", "shop-dve", "--reason", "I looked");
+    assert_shown!(&installation, "breaker", "close", "agent", "test-agent", "--reason", " ");
+    assert_shown!(&installation, "breaker", "close", "account", "--help");
+    assert_eq!(installation.record().count("breaker_closed"), 0);
+}

@@ -29,6 +29,8 @@ pub(crate) enum Misbehaviour {
     Slow(Duration),
     /// `DryRun` is ignored.
     IgnoresDryRun,
+    /// It is refused; nothing changes.
+    Refuses,
 }
 
 /// A running stub. Its tasks end with this value.
@@ -159,6 +161,7 @@ impl Shared {
         }
         let reply = match misbehaviour {
             Some(Misbehaviour::NeverAnswers) => Reply::ok(String::new()),
+            Some(Misbehaviour::Refuses) => world::refusal(),
             _ => inner.world.answer(&request),
         };
         self.arrived.notify_waiters();

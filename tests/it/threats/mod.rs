@@ -15,6 +15,7 @@ mod t15_crash;
 mod t16_at_once;
 mod t18_record;
 mod t20_arguments;
+mod t21_many_small_calls;
 
 use rmcp::model::ProtocolVersion;
 use serde_json::{Value, json};

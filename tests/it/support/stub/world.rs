@@ -129,6 +129,11 @@ fn ec2_answer(operation: &str, content: &str) -> Reply {
     ))
 }
 
+/// EC2's answer to what it does not carry out.
+pub(super) fn refusal() -> Reply {
+    ec2_error(400, "IncorrectState", "The instance is not in a state from which it can be started.")
+}
+
 fn ec2_error(status: u16, code: &str, message: &str) -> Reply {
     let error = format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>");
     Reply::error(status, format!("<Response><Errors>{error}</Errors><RequestID>req-stub</RequestID></Response>"))
