@@ -108,21 +108,36 @@ impl Windows {
         }
     }
 
+    /// Looks a week at a time: what opens at all mostly opens soon.
     fn next_opening(&self, now: Timestamp) -> Option<Timestamp> {
-        self.turns(now).into_iter().find(|at| self.closed(*at).is_none())
+        let later = |at: Timestamp, days: i64| {
+            at.saturating_add(SignedDuration::from_hours(days * 24)).unwrap_or(Timestamp::MAX)
+        };
+        let horizon = later(now, HORIZON);
+        let mut after = now;
+        while after < horizon {
+            let last = later(after, 7).min(horizon);
+            let found = self.turns(after, last).into_iter().find(|at| self.closed(*at).is_none());
+            if found.is_some() {
+                return found;
+            }
+            after = last;
+        }
+        None
     }
 
-    /// Every instant within the horizon at which the state can change: where a span or freeze begins or ends, and where
-    /// the clocks are put forward or back.
-    fn turns(&self, after: Timestamp) -> BTreeSet<Timestamp> {
-        let last = after.saturating_add(SignedDuration::from_hours(HORIZON * 24)).unwrap_or(Timestamp::MAX);
+    /// Every instant after one and up to another at which the state can change: where a span or freeze begins or ends, and
+    /// where the clocks are put forward or back.
+    fn turns(&self, after: Timestamp, last: Timestamp) -> BTreeSet<Timestamp> {
         let mut turns: BTreeSet<Timestamp> = self.freezes.iter().flat_map(|freeze| [freeze.from, freeze.to]).collect();
         turns.extend(self.zone.following(after).map(|turn| turn.timestamp()).take_while(|turn| *turn <= last));
         let edges = self.allowed.iter().chain(&self.frozen).flat_map(|span| span.edges());
         let edges: BTreeSet<u16> = edges.map(|minute| minute % span::DAY).collect();
-        let today = self.zone.to_datetime(after).date();
-        let mut day = today.yesterday().unwrap_or(today);
-        for _ in 0..HORIZON + 3 {
+        let (first, end) = (self.zone.to_datetime(after).date(), self.zone.to_datetime(last).date());
+        // The clocks can be put back over midnight.
+        let mut day = first.yesterday().unwrap_or(first);
+        let end = end.tomorrow().unwrap_or(end);
+        while day <= end {
             for minute in &edges {
                 turns.extend(self.both(day, *minute));
             }

@@ -232,3 +232,17 @@ proptest! {
         let _ = zone(&text);
     }
 }
+
+#[test]
+#[ignore = "prints a measurement"]
+fn asking_takes() {
+    let mut office = windows("Europe/Berlin", &["Mon-Thu 09:00-16:00", "Fri 09:00-12:00"], &["Fri 12:00 - Mon 08:00"]);
+    office.freezes = vec![freeze("2026-12-20T00:00:00Z", "2027-01-03T00:00:00Z", "year-end")];
+    for time in ["2026-06-01T08:00:00Z", "2026-06-01T20:00:00Z", "2026-12-20T08:00:00Z"] {
+        let start = std::time::Instant::now();
+        for _ in 0..100 {
+            std::hint::black_box(office.at(at(time)));
+        }
+        eprintln!("{time}: {:?}", start.elapsed() / 100);
+    }
+}
