@@ -113,6 +113,7 @@ mod tests {
     use crate::call::request::{Caller, ClientInfo};
     use crate::digest::Digest;
     use crate::names::{Agent, Effect, Human, OperationId, PlanId, SessionId};
+    use crate::ports::BreakerScope;
 
     #[test]
     fn every_kind_of_event_is_one_line() {
@@ -147,6 +148,12 @@ mod tests {
                 detail: Some("UnauthorizedOperation".into()),
             },
             What::Reconciled { plan, result: ResultWord::Applied, detail: "i-1 is gone".into() },
+            What::BreakerOpened { scope: BreakerScope::Agent(Agent::new("kiro")), why: "5 refusals".into() },
+            What::BreakerClosed {
+                scope: BreakerScope::Account("111122223333".into()),
+                by: "bob (uid 1000)".into(),
+                reason: "the quota\nis raised".into(),
+            },
         ];
         let caller = Caller {
             agent: Agent::new("kiro"),
@@ -157,7 +164,9 @@ mod tests {
         let mut head = chain::empty();
         let mut lines = Vec::new();
         for what in events {
-            let caller = (!matches!(what, What::Started { .. })).then(|| caller.clone());
+            let of_server =
+                matches!(what, What::Started { .. } | What::BreakerOpened { .. } | What::BreakerClosed { .. });
+            let caller = (!of_server).then(|| caller.clone());
             let event = Event { at: jiff::Timestamp::UNIX_EPOCH, call: None, caller, what };
             let record = chain::next(&head, chain::canonical_event(&event).unwrap());
             head = crate::audit::event::Head { seq: record.seq, hash: record.hash };
