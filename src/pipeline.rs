@@ -161,7 +161,7 @@ impl Pipeline {
     async fn carry_out(&self, approved: ApprovedPlan, origin: Origin) -> Result<Recorded, Refused> {
         let world = Arc::clone(&self.world);
         let task = tokio::spawn(async move {
-            let armed = arm(approved, &*world.cloud, &*world.store, &*world.clock, &world.config.budgets).await?;
+            let armed = arm(approved, &*world.cloud, &world.store, &*world.clock, &world.config.budgets).await?;
             let outcome = run(armed).await;
             let most_bytes = world.config.limits.result_bytes;
             world.recorder().ended(&origin, outcome, &world.models, most_bytes).await.map_err(|error| {
@@ -189,7 +189,7 @@ enum Step {
 impl World {
     /// Writes the record.
     pub fn recorder(&self) -> Recorder<'_> {
-        Recorder { store: &*self.store, clock: &*self.clock }
+        Recorder { store: &self.store, clock: &*self.clock }
     }
 
     /// A request's arguments without what the service model calls sensitive. Nothing in them was checked yet.

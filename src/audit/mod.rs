@@ -6,3 +6,4 @@ pub mod event;
 pub mod export;
 pub mod record;
 pub mod redact;
+pub(crate) mod settle;

@@ -1,10 +1,11 @@
 //! [`Recorded`]: the proof that an answer is in the record. Nothing else can be presented to a client.
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::event::{Event, ResultWord, What};
+use super::settle::settle_surely;
 use crate::approval::ask::Prompt;
 use crate::approval::redeem::file;
 use crate::aws::models::Models;
@@ -18,15 +19,6 @@ use crate::plan::filed::PlanState;
 use crate::plan::text;
 use crate::ports::{Clock, LONGEST_MESSAGE, Store, StoreError};
 use crate::text::escape::quoted;
-
-/// Pauses between attempts to record an outcome.
-const SETTLE_AGAIN_AFTER: [Duration; 5] = [
-    Duration::from_millis(100),
-    Duration::from_millis(500),
-    Duration::from_secs(2),
-    Duration::from_secs(5),
-    Duration::from_secs(15),
-];
 
 /// An answer that is on record.
 #[derive(Debug)]
@@ -67,7 +59,7 @@ pub struct Origin {
 #[derive(Clone, Copy, Debug)]
 pub struct Recorder<'a> {
     /// The store.
-    pub store: &'a dyn Store,
+    pub store: &'a Arc<dyn Store>,
     /// The clock.
     pub clock: &'a dyn Clock,
 }
@@ -108,7 +100,7 @@ impl Recorder<'_> {
         let Some(sheet) = plan.sheet() else {
             return Err(Refused::new(Code::Internal, "a read has no preview", "call it without `dry_run`"));
         };
-        file(&plan, sheet, self.store, self.clock).await?;
+        file(&plan, sheet, &**self.store, self.clock).await?;
         let text = format!("{}\n\nNext: {}", text::full(&sheet.content, sheet.digest), text::next(&sheet.content));
         let structured = text::structured(&sheet.content, sheet.digest);
         Ok(Recorded { answer: Answered::Result { structured, text } })
@@ -184,7 +176,7 @@ impl Recorder<'_> {
             }
         };
         let what = What::Outcome { plan: plan.clone(), result, request_id, detail };
-        self.settle_surely(&plan, state, self.event(origin, what)).await?;
+        settle_surely(self.store, &plan, state, self.event(origin, what)).await?;
         Ok(Recorded {
             answer: match outcome.ending() {
                 Ending::Succeeded(reply) => {
@@ -194,20 +186,6 @@ impl Recorder<'_> {
                 other => Answered::Refused(refusal(other, Some(&plan))),
             },
         })
-    }
-
-    /// AWS's answer exists only here until it is on record, so a store that is busy or full is tried again for a while.
-    async fn settle_surely(&self, plan: &PlanId, state: PlanState, outcome: Event) -> Result<(), StoreError> {
-        for wait in SETTLE_AGAIN_AFTER {
-            match self.store.settle(plan, state, outcome.clone()).await {
-                Err(StoreError::Failed(reason)) => {
-                    tracing::error!(%plan, reason, "an outcome could not be recorded; it is tried again");
-                    tokio::time::sleep(wait).await;
-                }
-                done => return done,
-            }
-        }
-        self.store.settle(plan, state, outcome).await
     }
 
     async fn append(&self, origin: &Origin, what: What) -> Result<(), StoreError> {

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::approval::redeem::ApprovedPlan;
 use crate::audit::event::{Event, ResultWord, What};
+use crate::audit::settle::settle_surely;
 use crate::call::refused::{Code, Refused};
 use crate::call::resolve::session_request;
 use crate::config::BudgetsConfig;
@@ -30,7 +31,7 @@ pub struct ArmedCall {
 pub async fn arm(
     approved: ApprovedPlan,
     cloud: &dyn Cloud,
-    store: &dyn Store,
+    store: &Arc<dyn Store>,
     clock: &dyn Clock,
     budgets: &BudgetsConfig,
 ) -> Result<ArmedCall, Refused> {
@@ -46,7 +47,7 @@ pub async fn arm(
             "nothing was changed; an operator must check the account's `change_role`",
         )
     })?;
-    claim(&approved, sheet, &*session, store, clock, budgets).await?;
+    claim(&approved, sheet, &*session, &**store, clock, budgets).await?;
     // Only now, with the targets held: no other plan can come in between.
     if let Err(drift) = unchanged(&approved, sheet).await {
         give_up(&approved, sheet, &drift, store, clock).await?;
@@ -196,7 +197,7 @@ async fn give_up(
     approved: &ApprovedPlan,
     sheet: &Sheet,
     why: &Refused,
-    store: &dyn Store,
+    store: &Arc<dyn Store>,
     clock: &dyn Clock,
 ) -> Result<(), Refused> {
     let outcome = event(
@@ -209,7 +210,7 @@ async fn give_up(
             detail: Some(format!("nothing was sent: {why}")),
         },
     );
-    store.settle(&sheet.content.id, PlanState::Failed, outcome).await.map_err(|error| {
+    settle_surely(store, &sheet.content.id, PlanState::Failed, outcome).await.map_err(|error| {
         Refused::new(Code::Internal, format!("{why}; and that can't be recorded"), "nothing was sent; tell an operator")
             .with_operator_detail(error.to_string())
     })

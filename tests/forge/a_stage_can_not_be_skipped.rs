@@ -1,5 +1,7 @@
 //! Each stage is made by consuming the one before: none can be left out.
 
+use std::sync::Arc;
+
 use countersign::approval::redeem::ApprovedPlan;
 use countersign::call::resolve::ResolvedCall;
 use countersign::call::validate::ValidatedCall;
@@ -15,7 +17,7 @@ fn undecided(call: ValidatedCall, policy: &dyn Policy) {
     let _permitted = decide(call, policy);
 }
 
-async fn unapproved(plan: Plan, cloud: &dyn Cloud, store: &dyn Store, clock: &dyn Clock) {
+async fn unapproved(plan: Plan, cloud: &dyn Cloud, store: &Arc<dyn Store>, clock: &dyn Clock) {
     let _armed = arm(plan, cloud, store, clock, &BudgetsConfig::default()).await;
 }
 

@@ -1,12 +1,14 @@
 //! A stage is consumed by the next: an approved plan arms one call, an armed call is sent once.
 
+use std::sync::Arc;
+
 use countersign::approval::redeem::ApprovedPlan;
 use countersign::config::BudgetsConfig;
 use countersign::execute::arm::{ArmedCall, arm};
 use countersign::execute::run::run;
 use countersign::ports::{Clock, Cloud, Store};
 
-async fn two_calls_for_one_approval(approved: ApprovedPlan, cloud: &dyn Cloud, store: &dyn Store, clock: &dyn Clock) {
+async fn two_calls_for_one_approval(approved: ApprovedPlan, cloud: &dyn Cloud, store: &Arc<dyn Store>, clock: &dyn Clock) {
     let _first = arm(approved, cloud, store, clock, &BudgetsConfig::default()).await;
     let _second = arm(approved, cloud, store, clock, &BudgetsConfig::default()).await;
 }

@@ -5,6 +5,7 @@ mod counters;
 mod crash;
 mod damage;
 mod record;
+mod settle;
 
 use std::path::PathBuf;
 
