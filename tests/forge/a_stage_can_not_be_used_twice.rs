@@ -8,7 +8,7 @@ use countersign::execute::arm::{ArmedCall, arm};
 use countersign::execute::run::run;
 use countersign::ports::{Clock, Cloud, Store};
 
-async fn two_calls_for_one_approval(approved: ApprovedPlan, cloud: &dyn Cloud, store: &Arc<dyn Store>, clock: &dyn Clock) {
+async fn two_calls_for_one(approved: ApprovedPlan, cloud: &dyn Cloud, store: &Arc<dyn Store>, clock: &dyn Clock) {
     let _first = arm(approved, cloud, store, clock, &BudgetsConfig::default()).await;
     let _second = arm(approved, cloud, store, clock, &BudgetsConfig::default()).await;
 }
