@@ -127,8 +127,10 @@ impl Pipeline {
         cancel: CancellationToken,
     ) -> Result<Recorded, Refused> {
         let World { config, catalog, models, cloud, store, clock, canary, .. } = &*self.world;
-        let policies = self.world.policies.now();
-        let surroundings = Surroundings { config, store: &**store, clock: &**clock, iam: catalog.iam() };
+        let in_force = &self.world.policies;
+        let policies = in_force.now();
+        let surroundings =
+            Surroundings { config, store: &**store, clock: &**clock, iam: catalog.iam(), policies: in_force };
         let workbench = Workbench { cloud: &**cloud, models, canary };
         let approved = tokio::select! {
             biased;

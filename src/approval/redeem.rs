@@ -56,6 +56,10 @@ pub async fn redeem(plan: Plan, asker: &dyn Asker, surroundings: &Surroundings<'
         Consent::Suspended(prompt) => return Ok(Redemption::Suspended(prompt)),
     };
     let now = surroundings.of(plan.call().call().call()).await?;
+    if surroundings.policies.now().digest() != plan.call().policy() {
+        let message = format!("plan `{}`: other policies came into force meanwhile", sheet.content.id);
+        return Err(Refused::new(Code::PlanMismatch, message, "make a new preview, and let the person judge it"));
+    }
     plan.call().permits(&evidence, now)?;
     Ok(Redemption::Approved(Box::new(ApprovedPlan { plan, grants })))
 }

@@ -140,7 +140,7 @@ impl Sheet {
             dry_run: found.dry_run,
             dependents: found.dependents,
             undo: found.undo,
-            ticket: None,
+            ticket: validated.ticket().map(str::to_owned),
             obligations: obligations(call, identity.id()),
             permitted_by: call.needs().permitted_by.iter().cloned().collect(),
             credentials: CredentialsNote { role: session_request(validated, Purpose::Change).account.change_role },

@@ -1,5 +1,6 @@
 //! Looks at the circumstances of a call: the clock, the calendar, and what happened before.
 
+use super::in_force::InForce;
 use super::question::Circumstances;
 use crate::aws::iam::IamFacts;
 use crate::call::refused::{Code, Refused};
@@ -19,6 +20,8 @@ pub struct Surroundings<'a> {
     pub clock: &'a dyn Clock,
     /// Which operations return secrets.
     pub iam: &'a IamFacts,
+    /// The policies in force.
+    pub policies: &'a InForce,
 }
 
 impl Surroundings<'_> {
@@ -36,7 +39,7 @@ impl Surroundings<'_> {
         let role = if call.spec().effect.changes() { &account.change_role } else { &account.read_role };
         Ok(Circumstances {
             now,
-            ticket: None,
+            ticket: call.ticket().map(str::to_owned),
             window_open: self.config.windows.at(now).open,
             resources: 1,
             dependents: Some(0),

@@ -1,7 +1,7 @@
 //! What a policy is asked: one resource of one call, the circumstances, and the consent there is.
 
+use core::net::IpAddr;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::time::Duration;
 
 use jiff::Timestamp;

@@ -98,6 +98,12 @@ profile = "server"
         self
     }
 
+    /// Puts a policy of its own in force besides the profile.
+    pub(crate) fn with_policy(self, text: &str) -> Self {
+        self.write("own.cedar", text);
+        self.set("policy.files", toml_edit::Array::from_iter(["own.cedar"]))
+    }
+
     /// Writes a file into the folder.
     pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.folder().join(name);

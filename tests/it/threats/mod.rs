@@ -43,6 +43,14 @@ impl Scene {
         Self { stub, installation }
     }
 
+    /// With a policy besides the profile: a write needs its person in dev too.
+    async fn where_writes_are_confirmed() -> Self {
+        let Self { stub, installation } = Self::new().await;
+        let policy =
+            r#"@id("own") forbid (principal, action in Action::"write", resource) unless { context.confirmed };"#;
+        Self { stub, installation: installation.with_policy(policy) }
+    }
+
     async fn session(&self, version: &ProtocolVersion, act: Act) -> Session {
         Session::start(&self.installation, version.clone(), act).await
     }

@@ -59,7 +59,7 @@ async fn t01_a_question_that_is_never_answered_leads_to_nothing() {
 #[tokio::test]
 async fn t01_a_plain_write_needs_the_person_too() {
     for version in &VERSIONS {
-        let scene = Scene::new().await;
+        let scene = Scene::where_writes_are_confirmed().await;
         let session = scene.session(version, Act::HasNoForms).await;
         let start = json!({ "account": "shop-dev", "InstanceIds": [WEB], "reason": "needed", "dry_run": false });
         let answer = session.call("ec2_start_instances", start).await;

@@ -46,7 +46,7 @@ async fn t12_a_request_state_is_used_once() {
 
 #[tokio::test]
 async fn t12_a_state_for_a_plain_write_is_used_once() {
-    let scene = Scene::new().await;
+    let scene = Scene::where_writes_are_confirmed().await;
     scene.stub.put(Instance::stopped(WEB));
     let session = scene.session(&NEWEST, Act::Declines).await;
     let start = json!({ "account": "shop-dev", "InstanceIds": [WEB], "reason": "needed", "dry_run": false });
