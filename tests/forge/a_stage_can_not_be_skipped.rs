@@ -10,11 +10,12 @@ use countersign::execute::arm::arm;
 use countersign::execute::run::run;
 use countersign::plan::build::Plan;
 use countersign::policy::decide::decide;
-use countersign::policy::rule::Policy;
+use countersign::policy::question::Circumstances;
+use countersign::policy::set::Policies;
 use countersign::ports::{Clock, Cloud, Store};
 
-fn undecided(call: ValidatedCall, policy: &dyn Policy) {
-    let _permitted = decide(call, policy);
+fn undecided(call: ValidatedCall, policies: &Arc<Policies>, circumstances: Circumstances) {
+    let _permitted = decide(call, policies, circumstances);
 }
 
 async fn unapproved(plan: Plan, cloud: &dyn Cloud, store: &Arc<dyn Store>, clock: &dyn Clock) {
