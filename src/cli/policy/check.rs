@@ -32,7 +32,7 @@ pub(super) fn run(args: &CheckArgs, config: Option<&Path>) -> Result<ExitCode, F
 
 fn check(which: &Which, config: Option<&Path>) -> Result<Result<Policies, Problems>, Failure> {
     Ok(match Ground::find(config)? {
-        Ok(ground) => ground.policies(which),
+        Ok(ground) => ground.policies(which, ground.people.clone()),
         Err(wrong) => Err(wrong),
     })
 }
@@ -54,7 +54,7 @@ mod tests {
         let ground = Ground::shipped().unwrap();
         for profile in shipped::PROFILES {
             let which = Which { profile: Some(profile), ..Which::default() };
-            let policies = ground.policies(&which).unwrap_or_else(|wrong| panic!("{wrong}"));
+            let policies = ground.policies(&which, ground.people.clone()).unwrap_or_else(|wrong| panic!("{wrong}"));
             let said = good(&policies);
             assert!(said.contains(shipped::word(profile)) && said.contains("policies/floor.cedar"), "{said}");
             assert_eq!(said.contains("policies/observe.cedar"), profile == Profile::Observe, "{said}");

@@ -4,17 +4,23 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
+
 use super::Which;
 use crate::aws::iam::IamFacts;
 use crate::aws::models::{Models, nearest};
 use crate::cli::{Failure, policy_files};
-use crate::config::{self, Account, AgentConfig, CallerConfig, Config, Environment, ManifestsConfig, Profile, TagRule};
-use crate::document::Problems;
+use crate::clock::SystemClock;
+use crate::config::{
+    self, Account, AgentConfig, CallerConfig, Config, Environment, ManifestsConfig, Profile, TagRule, Trust,
+};
+use crate::document::{Problems, Source};
 use crate::manifest::catalog::Catalog;
 use crate::names::{Agent, Human, Region, Stage};
 use crate::policy::set::{People, Policies};
 use crate::policy::shipped::{self, PROFILES, word};
 use crate::policy::vocabulary::Vocabulary;
+use crate::ports::Clock;
 
 /// The caller where there is no configuration.
 const NOBODY: (&str, &str) = ("agent", "ann");
@@ -32,10 +38,16 @@ pub(in crate::cli) struct Ground {
     pub(in crate::cli) people: People,
     /// Who asks, where nobody else is named.
     pub(in crate::cli) caller: CallerConfig,
+    /// How far clients are trusted.
+    pub(in crate::cli) clients: BTreeMap<String, Trust>,
     /// What tags say.
     pub(in crate::cli) tag_rules: Vec<TagRule>,
-    profile: Profile,
-    files: Vec<PathBuf>,
+    /// The time.
+    pub(in crate::cli) now: Timestamp,
+    /// The shipped profile.
+    pub(in crate::cli) profile: Profile,
+    /// The admin's own files.
+    pub(in crate::cli) files: Vec<PathBuf>,
 }
 
 impl Ground {
@@ -85,41 +97,46 @@ impl Ground {
             catalog,
             people: People { agents: BTreeMap::from([(caller.agent.clone(), agent)]), accounts },
             caller,
+            clients: BTreeMap::new(),
             tag_rules: Vec::new(),
+            now: SystemClock.now(),
             profile: Profile::default(),
             files: Vec::new(),
         })
     }
 
     fn of(config: Config, catalog: Catalog) -> Result<Self, Failure> {
-        let Config { path, accounts, agents, caller, policy, tag_rules, .. } = config;
+        let people = config.people();
+        let Config { path, caller, policy, clients, tag_rules, .. } = config;
         Ok(Self {
             path: Some(path),
             vocabulary: Vocabulary::of_catalog(&catalog, &policy.roles, &policy.groups)?,
             catalog,
-            people: People { agents, accounts },
+            people,
             caller,
+            clients,
             tag_rules,
+            now: SystemClock.now(),
             profile: policy.profile,
             files: policy.files,
         })
     }
 
-    /// The policies a command means, compiled.
-    pub(in crate::cli) fn policies(&self, which: &Which) -> Result<Policies, Problems> {
+    /// The policies a command means, compiled for some people.
+    pub(in crate::cli) fn policies(&self, which: &Which, people: People) -> Result<Policies, Problems> {
         let files = if which.files.is_empty() { &self.files } else { &which.files };
-        self.compile(files, which.profile.unwrap_or(self.profile), self.people.clone())
+        self.compile(policy_files::read(files)?, which.profile.unwrap_or(self.profile), people)
     }
 
     /// Some files over a profile, for some people. A file that is a shipped one, word for word, counts once.
     pub(in crate::cli) fn compile(
         &self,
-        files: &[PathBuf],
+        files: Vec<Source>,
         profile: Profile,
         people: People,
     ) -> Result<Policies, Problems> {
         let mut sources = shipped::sources(profile);
-        for own in policy_files::read(files)? {
+        for own in files {
             if !sources.iter().any(|known| known.text() == own.text()) {
                 sources.push(own);
             }

@@ -1,7 +1,11 @@
 //! `countersign policy`: what agents may do, looked at before it goes live.
 
+mod asked;
+mod cases;
 mod check;
+mod explain;
 mod ground;
+mod test;
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -23,6 +27,10 @@ pub struct PolicyArgs {
 enum PolicyCommand {
     /// Parses and validates policies; tells all that is wrong at once. Exits with 1 where something is.
     Check(check::CheckArgs),
+    /// Runs cases: requests, and what policies shall say of them. Exits with 1 where one comes out otherwise.
+    Test(test::TestArgs),
+    /// Says whether policies permit a call, which of them decide, and what it takes.
+    Explain(explain::ExplainArgs),
 }
 
 /// Which policies a command means.
@@ -41,6 +49,8 @@ pub(super) struct Which {
 pub fn run(args: &PolicyArgs, config: Option<&Path>) -> Result<ExitCode, Failure> {
     match &args.command {
         PolicyCommand::Check(args) => check::run(args, config),
+        PolicyCommand::Test(args) => test::run(args, config),
+        PolicyCommand::Explain(args) => explain::run(args, config),
     }
 }
 
