@@ -51,6 +51,7 @@
 //! | [`call`] | request, validation, targets | decides |
 //! | [`policy`] | what a call may and what it still needs; a policy engine takes the fixed rule's place behind [`Policy`](policy::rule::Policy) | does IO |
 //! | [`plan`] | the preview: blast radius, effects, undo, dry run, digest, comparison with the filed plan | changes anything |
+//! | [`credentials`] | the session policy that narrows a call's credentials to its scopes and targets | holds credentials |
 //! | [`approval`] | asking the person, redeeming consent | trusts the client's word for more than the typed text |
 //! | [`execute`] | arm, run, reconcile | retries a change whose outcome is unknown |
 //! | [`audit`] | events, the hash chain, redaction, export | holds a secret |
@@ -71,6 +72,7 @@ pub mod call;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod credentials;
 pub mod demo;
 pub mod digest;
 pub mod document;

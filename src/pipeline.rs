@@ -141,7 +141,7 @@ impl Pipeline {
                 let preview = *call.intention() == Intention::Preview;
                 let circumstances = surroundings.of(&call).await?;
                 at_home(&call, &policies, &circumstances)?;
-                let resolved = resolve(call, &**cloud, models, &config.tag_rules).await?;
+                let resolved = resolve(call, &**cloud, models, catalog.iam(), &config.tag_rules).await?;
                 let permitted = decide(resolved, &policies, circumstances)?;
                 let plan = build(permitted, identity, &workbench).await?;
                 if preview {

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::audit::event::{Event, Head, StoredRecord};
 use crate::config::{Account, BudgetsConfig};
+use crate::credentials::session_policy::SessionPolicy;
 use crate::digest::Digest;
 use crate::names::{Agent, CallId, GrantId, Human, OperationId, PlanId, Region, SessionId};
 use crate::plan::filed::{FiledPlan, PlanState};
@@ -45,12 +46,18 @@ pub struct SessionRequest {
     pub region: Region,
     /// Which of the two roles.
     pub purpose: Purpose,
+    /// Narrows the role; without a role there is nothing it could narrow.
+    pub policy: SessionPolicy,
     /// Becomes the role session's name.
     pub call: CallId,
     /// Becomes the source identity.
     pub human: Human,
     /// Becomes a session tag.
     pub agent: Agent,
+    /// The plan a change belongs to; becomes a session tag.
+    pub plan: Option<PlanId>,
+    /// The ticket it is for; becomes a session tag.
+    pub ticket: Option<String>,
 }
 
 /// AWS, as the chain sees it.
@@ -58,6 +65,17 @@ pub struct SessionRequest {
 pub trait Cloud: Send + Sync + Debug {
     /// Gets credentials for one call (or, for reads, shares them) and returns a session that uses only these.
     async fn open(&self, request: SessionRequest) -> Result<Arc<dyn CloudSession>, CloudError>;
+
+    /// The region that a call is signed for when it is made in `region`: the same but for services that have one endpoint
+    /// for all regions, such as IAM. It is what IAM knows as `aws:RequestedRegion`.
+    fn signing_region(
+        &self,
+        _operation: &OperationId,
+        _arguments: &Value,
+        region: &Region,
+    ) -> Result<String, CloudError> {
+        Ok(region.as_str().to_owned())
+    }
 }
 
 /// A session at AWS: one account, one region, one set of credentials.

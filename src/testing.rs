@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::audit::event::{Event, Head, StoredRecord};
+use crate::credentials::session_policy::SessionPolicy;
 use crate::digest::{Digest, NotCanonical, canonical_json};
 use crate::names::{Agent, Effect, Human, OperationId, PlanId, Region, SessionId, Stage};
 use crate::plan::filed::{DryRun, FiledPlan, Obligation, PlanContent, PlanState, PlannedAccount, PlannedTarget, Undo};
@@ -225,6 +226,11 @@ impl CloudSession for FakeSession {
     }
 }
 
+/// A session policy of any text, for sessions that a test opens by itself.
+pub fn session_policy(text: &str) -> SessionPolicy {
+    SessionPolicy::of_text(text)
+}
+
 /// A store of which everything fails, as on a full or broken disk.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FailingStore;
@@ -338,6 +344,7 @@ pub fn open_plan(instances: &[&str], now: Timestamp) -> Result<FiledPlan, NotCan
         ticket: None,
         obligations: vec![Obligation::Confirmation { text: instances.join(" ") }],
         permitted_by: Vec::new(),
+        session_policy: None,
         credentials: CredentialsNote { role: None },
         created_at: now,
         expires_at: now.checked_add(SignedDuration::from_mins(15)).unwrap_or(now),

@@ -113,6 +113,9 @@ pub enum What {
         targets: Vec<String>,
         /// The role whose credentials are used.
         role: Option<String>,
+        /// Digest of the session policy that narrows them.
+        #[serde(default)]
+        session_policy: Option<Digest>,
     },
     /// How a changing call ended.
     Outcome {

@@ -120,6 +120,12 @@ impl Client {
 
     /// Makes a call and waits for the answer.
     pub async fn call(&self, request: Request<'_>) -> Result<CloudReply, CloudError> {
+        let Answer { output, request_id, .. } = self.answer(request).await?;
+        Ok(CloudReply { output, request_id })
+    }
+
+    /// As [`Self::call`], with what else the answer tells.
+    pub(super) async fn answer(&self, request: Request<'_>) -> Result<Answer, CloudError> {
         let prepared = self.prepare(&request, request.arguments)?;
         let _permit = self.permits.acquire().await.map_err(|_| not_sent("the client is shutting down"))?;
         let in_doubt = Arc::new(AtomicBool::new(false));
@@ -135,13 +141,10 @@ impl Client {
         let result = invoke(service, name, Input::erase(input), &plugins).await;
         self.trim();
         match result {
-            Ok(output) => {
-                let answer: Answer = output.downcast().map_err(|_| CloudError::Unknown {
-                    reason: "the answer has an unexpected type".to_owned(),
-                    request_id: None,
-                })?;
-                Ok(CloudReply { output: answer.output, request_id: answer.request_id })
-            }
+            Ok(output) => output.downcast().map_err(|_| CloudError::Unknown {
+                reason: "the answer has an unexpected type".to_owned(),
+                request_id: None,
+            }),
             Err(error) => Err(failure(&wire, error, in_doubt.load(Ordering::Relaxed))),
         }
     }
@@ -172,6 +175,20 @@ impl Client {
         let wire = self.wire(operation)?;
         let address = self.addresses.find(&wire, region.as_str(), &Map::new()).map_err(not_sent)?;
         Ok(address.url)
+    }
+
+    /// The region that a call with these arguments is signed for.
+    pub fn signing_region(
+        &self,
+        operation: &OperationId,
+        arguments: &Value,
+        region: &Region,
+    ) -> Result<String, CloudError> {
+        let wire = self.wire(operation)?;
+        let none = Map::new();
+        let arguments = arguments.as_object().unwrap_or(&none);
+        let address = self.addresses.find(&wire, region.as_str(), arguments).map_err(not_sent)?;
+        Ok(address.signing_region)
     }
 
     /// Bytes that the schemas held at present need, with the services they belong to, estimated.

@@ -44,6 +44,15 @@ impl Cloud for AwsCloud {
             note: CredentialsNote { role },
         }))
     }
+
+    fn signing_region(
+        &self,
+        operation: &OperationId,
+        arguments: &Value,
+        region: &Region,
+    ) -> Result<String, CloudError> {
+        self.client.signing_region(operation, arguments, region)
+    }
 }
 
 struct AwsSession {

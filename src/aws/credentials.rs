@@ -1,24 +1,23 @@
 //! Credentials: the server's own identity, and what `sts:AssumeRole` makes of it for one call or one reader.
 
-use std::collections::HashMap;
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use aws_config::BehaviorVersion;
-use aws_config::profile::ProfileFileCredentialsProvider;
-use aws_config::provider_config::ProviderConfig;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
-use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use jiff::Timestamp;
+use lru::LruCache;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use super::client::{Client, Request, not_sent};
+use super::own_identity;
+use super::plugins::Answer;
 use crate::config::AwsConfig;
 use crate::digest::Digest;
-use crate::names::{OperationId, Region};
+use crate::names::{OperationId, PlanId, Region};
 use crate::ports::{Clock, CloudError, Purpose, SessionRequest};
 
 /// Credentials are renewed this long before they expire.
@@ -30,8 +29,14 @@ const OWN_FOR: Duration = Duration::from_secs(300);
 /// The shortest life that AWS gives a role session, in seconds.
 const ROLE_SECONDS: u32 = 900;
 
-/// Most cached reading sessions; the oldest go first.
-const MOST_CACHED: usize = 256;
+/// Most cached reading sessions; those used longest ago go first.
+const MOST_CACHED: NonZeroUsize = NonZeroUsize::new(256).unwrap();
+
+/// A clock that is further off is told of: beyond that, AWS refuses signatures.
+const TOLERATED_SKEW: Duration = Duration::from_secs(300);
+
+/// Longest value of a session tag, in characters.
+const LONGEST_TAG: usize = 256;
 
 /// Mints credentials. They stay in memory, and no `Debug` shows them.
 pub struct Mint {
@@ -41,7 +46,7 @@ pub struct Mint {
     provider: OnceCell<SharedCredentialsProvider>,
     own: tokio::sync::Mutex<Option<Kept>>,
     account: tokio::sync::Mutex<Option<(String, String)>>,
-    readers: Mutex<HashMap<Reader, Slot>>,
+    readers: Mutex<LruCache<Reader, Slot>>,
 }
 
 type Slot = Arc<tokio::sync::Mutex<Option<Kept>>>;
@@ -51,11 +56,15 @@ struct Kept {
     until: Timestamp,
 }
 
+/// What reading sessions are shared by. The policy names the targets, so only reads of the same things share one.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Reader {
+    account: String,
+    region: String,
     role: String,
     human: String,
     agent: String,
+    policy: Digest,
 }
 
 impl Mint {
@@ -68,7 +77,7 @@ impl Mint {
             provider: OnceCell::new(),
             own: tokio::sync::Mutex::default(),
             account: tokio::sync::Mutex::default(),
-            readers: Mutex::default(),
+            readers: Mutex::new(LruCache::new(MOST_CACHED)),
         }
     }
 
@@ -91,19 +100,19 @@ impl Mint {
         Ok((credentials, role))
     }
 
-    /// Shared by all reads of one human through one agent; looked up once however many ask at the same time.
+    /// Shared by reads of the same things for one human through one agent; minted once however many ask at the same time.
     async fn reader(&self, role: &str, request: &SessionRequest) -> Result<Credentials, CloudError> {
         let key = Reader {
+            account: request.account.id.clone(),
+            region: request.region.as_str().to_owned(),
             role: role.to_owned(),
             human: request.human.as_str().to_owned(),
             agent: request.agent.as_str().to_owned(),
+            policy: request.policy.digest(),
         };
         let slot = {
             let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-            if readers.len() >= MOST_CACHED && !readers.contains_key(&key) {
-                readers.clear();
-            }
-            readers.entry(key).or_default().clone()
+            Arc::clone(readers.get_or_insert(key, Slot::default))
         };
         let mut kept = slot.lock().await;
         if let Some(kept) = kept.as_ref().filter(|kept| kept.until > self.clock.now()) {
@@ -116,36 +125,35 @@ impl Mint {
     }
 
     async fn assume(&self, role: &str, request: &SessionRequest) -> Result<Kept, CloudError> {
-        let human = aws_name(request.human.as_str());
-        let session = match request.purpose {
-            Purpose::Read => format!("read-{human}").chars().take(64).collect(),
-            Purpose::Change => aws_name(request.call.as_str()),
-        };
-        let mut arguments = json!({
-            "RoleArn": role,
-            "RoleSessionName": session,
-            "SourceIdentity": human,
-            "DurationSeconds": ROLE_SECONDS,
-            "Tags": [{ "Key": "agent", "Value": tag_value(request.agent.as_str()) }],
-        });
-        if let (Some(id), Some(members)) = (&request.account.external_id, arguments.as_object_mut()) {
-            members.insert("ExternalId".to_owned(), Value::from(id.as_str()));
-        }
+        let arguments = assume_role(role, request);
         let own = self.own().await?;
-        let output = self.sts("AssumeRole", &arguments, &request.region, own).await.map_err(|error| {
-            let mend = "its trust policy must allow this server's identity sts:AssumeRole, sts:SetSourceIdentity and sts:TagSession";
-            not_sent(format!("the role {role} could not be assumed: {error}; {mend}"))
-        })?;
-        let text = |name: &str| output.pointer(&format!("/Credentials/{name}")).and_then(Value::as_str);
+        let answer = match self.sts("AssumeRole", &arguments, &request.region, own).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.forget_stale(&error).await;
+                return Err(not_sent(format!("the role {role} could not be assumed: {error}; {}", mend(&error))));
+            }
+        };
+        let text = |name: &str| answer.output.pointer(&format!("/Credentials/{name}")).and_then(Value::as_str);
         let (Some(id), Some(secret), Some(token)) =
             (text("AccessKeyId"), text("SecretAccessKey"), text("SessionToken"))
         else {
             return Err(not_sent(format!("sts gave no credentials for the role {role}")));
         };
+        let now = self.clock.now();
+        tell_skew(now, answer.date);
         let expires = text("Expiration").and_then(|text| text.parse::<Timestamp>().ok());
-        let expires = expires.unwrap_or_else(|| after(self.clock.now(), Duration::from_secs(ROLE_SECONDS.into())));
+        let expires = after(now, life(expires, answer.date.unwrap_or(now)));
         let credentials = Credentials::new(id, secret, Some(token.to_owned()), Some(expires.into()), "countersign");
         Ok(Kept { credentials, until: before(expires, RENEW_BEFORE) })
+    }
+
+    /// Own credentials that AWS doesn't take are looked up again by the next call.
+    async fn forget_stale(&self, error: &CloudError) {
+        let stale = ["ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"];
+        if matches!(error, CloudError::Refused { code, .. } if stale.contains(&code.as_str())) {
+            *self.own.lock().await = None;
+        }
     }
 
     /// The server's own credentials, where they are of the account that the call is for.
@@ -156,7 +164,7 @@ impl Mint {
             let output = self.sts("GetCallerIdentity", &json!({}), region, own.clone()).await.map_err(|error| {
                 not_sent(format!("sts does not say which account this server's own identity is of: {error}"))
             })?;
-            let found = output.get("Account").and_then(Value::as_str).unwrap_or_default().to_owned();
+            let found = output.output.get("Account").and_then(Value::as_str).unwrap_or_default().to_owned();
             *known = Some((own.access_key_id().to_owned(), found));
         }
         match known.as_ref() {
@@ -177,7 +185,8 @@ impl Mint {
         if let Some(kept) = kept.as_ref().filter(|kept| kept.until > now) {
             return Ok(kept.credentials.clone());
         }
-        let provider = self.provider.get_or_try_init(|| self.chain()).await?;
+        let provider =
+            self.provider.get_or_try_init(|| own_identity::provider(&self.settings, self.client.http())).await?;
         let credentials = provider.provide_credentials().await.map_err(|error| {
             let cause = std::error::Error::source(&error).map(|cause| format!(" ({cause})")).unwrap_or_default();
             not_sent(format!(
@@ -191,35 +200,13 @@ impl Mint {
         Ok(credentials)
     }
 
-    /// What the configuration names, and only that; where it names nothing, the SDK's chain: environment, profile, SSO, web
-    /// identity, container, instance.
-    async fn chain(&self) -> Result<SharedCredentialsProvider, CloudError> {
-        let AwsConfig { profile, credentials_file, .. } = &self.settings;
-        if profile.is_none() && credentials_file.is_none() {
-            let loader = aws_config::defaults(BehaviorVersion::latest()).http_client(self.client.http());
-            let provider = loader.load().await.credentials_provider();
-            return provider.ok_or_else(|| not_sent("this server finds no AWS credentials of its own"));
-        }
-        let mut files = EnvConfigFiles::builder().include_default_config_file(true);
-        files = match credentials_file {
-            Some(file) => files.with_file(EnvConfigFileKind::Credentials, file),
-            None => files.include_default_credentials_file(true),
-        };
-        let http = ProviderConfig::without_region().with_http_client(self.client.http());
-        let mut provider = ProfileFileCredentialsProvider::builder().configure(&http).profile_files(files.build());
-        if let Some(profile) = profile {
-            provider = provider.profile_name(profile);
-        }
-        Ok(SharedCredentialsProvider::new(provider.build()))
-    }
-
     async fn sts(
         &self,
         operation: &str,
         arguments: &Value,
         region: &Region,
         credentials: Credentials,
-    ) -> Result<Value, CloudError> {
+    ) -> Result<Answer, CloudError> {
         let operation = OperationId::new("sts", operation);
         let request = Request {
             operation: &operation,
@@ -228,7 +215,7 @@ impl Mint {
             credentials: Some(credentials),
             purpose: Purpose::Read,
         };
-        Ok(self.client.call(request).await?.output)
+        self.client.answer(request).await
     }
 }
 
@@ -257,9 +244,100 @@ fn aws_name(text: &str) -> String {
     format!("{name}-{}", Digest::of_bytes("countersign.aws-name.v1", text.as_bytes()).short())
 }
 
+/// A text as a session tag's value: at most 256 of the characters that all of AWS's services take. Distinct texts stay
+/// distinct.
+///
+/// <https://docs.aws.amazon.com/STS/latest/APIReference/API_Tag.html>
 fn tag_value(text: &str) -> String {
-    text.chars().map(|c| if c.is_alphanumeric() || " _.:/=+-@".contains(c) { c } else { '-' }).take(256).collect()
+    let plain = |c: char| c.is_ascii_alphanumeric() || " _.:/=+-@".contains(c);
+    if text.chars().all(plain) && text.len() <= LONGEST_TAG {
+        return text.to_owned();
+    }
+    let value: String = text.chars().map(|c| if plain(c) { c } else { '-' }).take(LONGEST_TAG - 16).collect();
+    format!("{value}-{}", Digest::of_bytes("countersign.aws-tag.v1", text.as_bytes()).short())
 }
+
+/// The arguments of `sts:AssumeRole`. A change's session is named after its call; a reading session may serve several
+/// calls, so it is named after the human. No tag is transitive.
+fn assume_role(role: &str, request: &SessionRequest) -> Value {
+    let human = request.human.as_str();
+    let session = match request.purpose {
+        Purpose::Read => aws_name(&format!("read-{human}")),
+        Purpose::Change => aws_name(request.call.as_str()),
+    };
+    let plan = request.plan.as_ref().map(PlanId::as_str);
+    let tags: Vec<Value> =
+        [("agent", Some(request.agent.as_str())), ("plan", plan), ("ticket", request.ticket.as_deref())]
+            .into_iter()
+            .filter_map(|(key, value)| Some(json!({ "Key": key, "Value": tag_value(value?) })))
+            .collect();
+    let mut arguments = json!({
+        "RoleArn": role,
+        "RoleSessionName": session,
+        "SourceIdentity": aws_name(human),
+        "DurationSeconds": ROLE_SECONDS,
+        "Policy": request.policy.text(),
+        "Tags": tags,
+    });
+    if let (Some(id), Some(members)) = (&request.account.external_id, arguments.as_object_mut()) {
+        members.insert("ExternalId".to_owned(), Value::from(id.as_str()));
+    }
+    arguments
+}
+
+/// How long a session lives, from when AWS made it, by AWS's clock alone.
+fn life(expires: Option<Timestamp>, made: Timestamp) -> Duration {
+    let longest = Duration::from_secs(ROLE_SECONDS.into());
+    match expires.map(|expires| Duration::try_from(expires.duration_since(made))) {
+        None => longest,
+        Some(life) => life.unwrap_or_default().min(longest),
+    }
+}
+
+fn tell_skew(now: Timestamp, date: Option<Timestamp>) {
+    let Some(date) = date else { return };
+    let skew = now.duration_since(date);
+    if skew.unsigned_abs() > TOLERATED_SKEW {
+        let seconds = skew.as_secs();
+        tracing::warn!(seconds, "this machine's clock and AWS's differ; AWS refuses calls that are signed too far off");
+    }
+}
+
+/// What helps against sts's refusal.
+fn mend(error: &CloudError) -> &'static str {
+    let CloudError::Refused { code, message, .. } = error else {
+        return "check the way to sts, then try again";
+    };
+    match code.as_str() {
+        "AccessDenied" if message.contains("sts:TagSession") => {
+            "the role's trust policy and this server's own policy must also allow sts:TagSession"
+        }
+        "AccessDenied" if message.contains("sts:SetSourceIdentity") => {
+            "the role's trust policy and this server's own policy must also allow sts:SetSourceIdentity"
+        }
+        "PackedPolicyTooLarge" | "PackedPolicyTooLargeException" => {
+            "the session policy and tags are too large once packed: name fewer targets in one call"
+        }
+        "MalformedPolicyDocument" | "MalformedPolicyDocumentException" => {
+            "the session policy that was made for this call is at fault: report it"
+        }
+        "RegionDisabledException" => "switch sts on in this region, or take another",
+        "ExpiredToken" | "ExpiredTokenException" => "this server's own credentials have expired: renew them",
+        "InvalidClientTokenId" | "UnrecognizedClientException" => "this server's own credentials are not known to AWS",
+        "RequestExpired" | "RequestTimeTooSkewed" => CLOCK,
+        "SignatureDoesNotMatch" | "InvalidSignatureException"
+            if message.contains("expired") || message.contains("not yet current") =>
+        {
+            CLOCK
+        }
+        _ => {
+            "its trust policy must allow this server's identity sts:AssumeRole, sts:SetSourceIdentity and \
+             sts:TagSession, with the `external_id` of the configuration"
+        }
+    }
+}
+
+const CLOCK: &str = "this machine's clock is further off than AWS tolerates: set it";
 
 fn after(moment: Timestamp, duration: Duration) -> Timestamp {
     moment.checked_add(duration).unwrap_or(Timestamp::MAX)

@@ -25,6 +25,7 @@ pub mod iam;
 pub mod input_schema;
 pub mod models;
 pub mod operation;
+mod own_identity;
 pub mod pack;
 mod plugins;
 pub mod protocol;

@@ -48,6 +48,8 @@ use aws_smithy_types::endpoint::Endpoint;
 use aws_types::SigningName;
 use aws_types::region::{Region, SigningRegion};
 use http_body_util::Limited;
+use jiff::Timestamp;
+use jiff::fmt::rfc2822;
 use serde_json::{Map, Value};
 
 use super::address::Address;
@@ -88,6 +90,8 @@ pub(crate) struct Call {
 pub(crate) struct Answer {
     pub(crate) output: Value,
     pub(crate) request_id: Option<String>,
+    /// When AWS answered, by its own clock.
+    pub(crate) date: Option<Timestamp>,
 }
 
 impl Call {
@@ -231,7 +235,9 @@ impl DeserializeResponse for WireCodec {
             return Err(OrchestratorError::operation(Error::erase(error)));
         }
         let output = self.wire.result(response, &self.notation, config).map_err(OrchestratorError::response)?;
-        Ok(Output::erase(Answer { output, request_id: request_id(response) }))
+        let date = response.headers().get("date").and_then(|date| rfc2822::parse(date).ok());
+        let date = date.map(|date| date.timestamp());
+        Ok(Output::erase(Answer { output, request_id: request_id(response), date }))
     }
 }
 

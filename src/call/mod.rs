@@ -5,6 +5,7 @@ pub mod listing;
 pub mod refused;
 pub mod request;
 pub mod resolve;
+pub mod scope;
 pub mod target;
 pub mod validate;
 

@@ -7,11 +7,15 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use serde_json::Value;
 
 use super::refused::{Code, Refused};
+use super::scope::{Scoping, refused};
 use super::target::{Scene, Target};
 use super::validate::ValidatedCall;
+use crate::aws::iam::IamFacts;
 use crate::aws::models::Models;
 use crate::config::TagRule;
+use crate::credentials::session_policy::SessionPolicy;
 use crate::manifest::spec::Targets;
+use crate::names::PlanId;
 use crate::ports::{Cloud, CloudSession, Purpose, SessionRequest};
 
 /// Targets read at the same time.
@@ -27,28 +31,31 @@ pub struct ResolvedCall {
     targets: Vec<Target>,
     reader: Option<Arc<dyn CloudSession>>,
     models: Models,
+    iam: IamFacts,
     tag_rules: Vec<TagRule>,
 }
 
-/// Finds the call's targets and reads each with read-only credentials.
+/// Finds the call's targets and reads each with read-only credentials that are good for these targets only.
 pub async fn resolve(
     call: ValidatedCall,
     cloud: &dyn Cloud,
     models: &Models,
+    iam: &IamFacts,
     tag_rules: &[TagRule],
 ) -> Result<ResolvedCall, Refused> {
     let spec = Arc::clone(call.spec());
+    let (models, iam, tag_rules) = (models.clone(), iam.clone(), tag_rules.to_vec());
     let Some(targets) = &spec.targets else {
-        let (models, tag_rules) = (models.clone(), tag_rules.to_vec());
-        return Ok(ResolvedCall { call, targets: Vec::new(), reader: None, models, tag_rules });
+        return Ok(ResolvedCall { call, targets: Vec::new(), reader: None, models, iam, tag_rules });
     };
     let names = names(targets, &call)?;
-    let reader = open_reader(&call, cloud).await?;
-    let scene = scene(&call, models, tag_rules);
+    let scene = scene(&call, &models, &tag_rules);
+    let contexts = names.iter().map(|name| scene.context_named(targets, name)).collect::<Result<Vec<_>, _>>();
+    let contexts = contexts.map_err(|error| refused(&spec.name, error.into()))?;
+    let reader = open_reader(&call, contexts, cloud, &iam).await?;
     let reads: Vec<_> = names.into_iter().map(|name| scene.read(targets, &*reader, name).boxed()).collect();
     let read = stream::iter(reads).buffered(READS_AT_ONCE).try_collect().await?;
-    let (models, tag_rules) = (models.clone(), tag_rules.to_vec());
-    Ok(ResolvedCall { call, targets: read, reader: Some(reader), models, tag_rules })
+    Ok(ResolvedCall { call, targets: read, reader: Some(reader), models, iam, tag_rules })
 }
 
 impl ResolvedCall {
@@ -66,7 +73,36 @@ impl ResolvedCall {
     pub async fn reader(&self, cloud: &dyn Cloud) -> Result<Arc<dyn CloudSession>, Refused> {
         match &self.reader {
             Some(reader) => Ok(Arc::clone(reader)),
-            None => open_reader(&self.call, cloud).await,
+            None => open_reader(&self.call, self.contexts(), cloud, &self.iam).await,
+        }
+    }
+
+    /// A session with credentials of its own, which are good for this change only.
+    pub async fn changer(&self, cloud: &dyn Cloud, plan: &PlanId) -> Result<Arc<dyn CloudSession>, Refused> {
+        let policy = self.change_policy(cloud)?;
+        let request =
+            SessionRequest { plan: Some(plan.clone()), ..session_request(&self.call, Purpose::Change, policy) };
+        cloud.open(request).await.map_err(|error| {
+            Refused::new(
+                Code::AwsRefused,
+                format!("no credentials for the change in account `{}`: {error}", self.call.account().name),
+                "nothing was changed; an operator must check the account's `change_role`",
+            )
+        })
+    }
+
+    /// What the credentials of the change may do; the same each time for the same call and targets.
+    pub fn change_policy(&self, cloud: &dyn Cloud) -> Result<SessionPolicy, Refused> {
+        let call = &self.call;
+        scoping(call, cloud, &self.iam).changing(call.spec(), &self.contexts())
+    }
+
+    /// The contexts of the targets; where there are none, that of the call.
+    fn contexts(&self) -> Vec<Value> {
+        let scene = scene(&self.call, &self.models, &self.tag_rules);
+        match self.targets.as_slice() {
+            [] => vec![scene.context_without_target()],
+            targets => targets.iter().map(|target| scene.context_of(target)).collect(),
         }
     }
 
@@ -98,8 +134,18 @@ fn scene<'a>(call: &'a ValidatedCall, models: &'a Models, tag_rules: &'a [TagRul
     Scene { tool: &call.spec().name, account, region, arguments, models, tag_rules }
 }
 
-async fn open_reader(call: &ValidatedCall, cloud: &dyn Cloud) -> Result<Arc<dyn CloudSession>, Refused> {
-    cloud.open(session_request(call, Purpose::Read)).await.map_err(|error| {
+fn scoping<'a>(call: &'a ValidatedCall, cloud: &'a dyn Cloud, iam: &'a IamFacts) -> Scoping<'a> {
+    Scoping { account: call.account(), region: call.region(), arguments: call.arguments(), cloud, iam }
+}
+
+async fn open_reader(
+    call: &ValidatedCall,
+    contexts: Vec<Value>,
+    cloud: &dyn Cloud,
+    iam: &IamFacts,
+) -> Result<Arc<dyn CloudSession>, Refused> {
+    let policy = scoping(call, cloud, iam).reading(call.spec(), &contexts)?;
+    cloud.open(session_request(call, Purpose::Read, policy)).await.map_err(|error| {
         Refused::new(
             Code::TargetUnreadable,
             format!("no read credentials for account `{}`: {error}", call.account().name),
@@ -108,15 +154,17 @@ async fn open_reader(call: &ValidatedCall, cloud: &dyn Cloud) -> Result<Arc<dyn 
     })
 }
 
-/// What a session for this call is opened with.
-pub fn session_request(call: &ValidatedCall, purpose: Purpose) -> SessionRequest {
+fn session_request(call: &ValidatedCall, purpose: Purpose, policy: SessionPolicy) -> SessionRequest {
     SessionRequest {
         account: call.account().clone(),
         region: call.region().clone(),
         purpose,
+        policy,
         call: call.call().clone(),
         human: call.caller().human.clone(),
         agent: call.caller().agent.clone(),
+        plan: None,
+        ticket: None,
     }
 }
 

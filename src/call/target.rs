@@ -11,6 +11,7 @@ use crate::aws::redact::{Direction, redact};
 use crate::config::{Account, TagRule};
 use crate::manifest::expression::Expression;
 use crate::manifest::spec::{TargetRead, Targets};
+use crate::manifest::template::NotRendered;
 use crate::names::{Region, Stage};
 use crate::policy::tags::{Standing, standing};
 use crate::ports::{CloudError, CloudSession};
@@ -95,6 +96,21 @@ impl Scene<'_> {
     /// The context of a read target's templates (see `manifest/template`).
     pub fn context_of(&self, target: &Target) -> Value {
         self.context(&target.id, Some(&target.arn), Some((&target.state, &target.tags)))
+    }
+
+    /// The context of a target that wasn't read: without state and tags.
+    pub fn context_named(&self, targets: &Targets, name: &str) -> Result<Value, NotRendered> {
+        let arn = targets.arn.render_text(&self.context(name, None, None))?;
+        Ok(self.context(name, Some(&arn), None))
+    }
+
+    /// The context of a call that has no targets.
+    pub fn context_without_target(&self) -> Value {
+        let mut context = self.context("", None, None);
+        if let Value::Object(members) = &mut context {
+            members.shift_remove("target");
+        }
+        context
     }
 
     fn context(&self, target: &str, arn: Option<&str>, known: Option<(&Value, &BTreeMap<String, String>)>) -> Value {

@@ -92,7 +92,7 @@ async fn resolved(stage: Stage, env: &str) -> ResolvedCall {
         TagRule { tag: "team".to_owned(), value: None, says: TagSays::Owner },
     ];
     let call = validated("ec2_stop_instances", stop(json!({})), stage, None).unwrap();
-    resolve(call, &cloud, &Models::embedded().unwrap(), &rules).await.unwrap()
+    resolve(call, &cloud, &Models::embedded().unwrap(), &IamFacts::embedded().unwrap(), &rules).await.unwrap()
 }
 
 #[tokio::test]

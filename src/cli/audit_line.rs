@@ -140,7 +140,14 @@ mod tests {
             },
             What::Asked { plan: plan.clone(), digest, prompt: digest },
             What::Confirmed { plan: plan.clone(), digest, answered_after_ms: 400, faster_than_reading: true },
-            What::Intent { plan: plan.clone(), digest, operation, targets, role: Some("arn:role".into()) },
+            What::Intent {
+                plan: plan.clone(),
+                digest,
+                operation,
+                targets,
+                role: Some("arn:role".into()),
+                session_policy: None,
+            },
             What::Outcome {
                 plan: plan.clone(),
                 result: ResultWord::Failed,

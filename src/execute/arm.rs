@@ -8,15 +8,15 @@ use crate::approval::redeem::ApprovedPlan;
 use crate::audit::event::{Event, ResultWord, What};
 use crate::audit::settle::settle_surely;
 use crate::call::refused::{Code, Refused};
-use crate::call::resolve::session_request;
 use crate::config::BudgetsConfig;
+use crate::credentials::session_policy::SessionPolicy;
 use crate::names::PlanId;
 use crate::plan::build::Sheet;
 use crate::plan::compare::differences;
 use crate::plan::filed::PlanState;
 use crate::plan::identity::Identity;
 use crate::ports::{
-    BreakerScope, BudgetSpan, Claim, Clock, Cloud, CloudSession, Counted, HourlyBudget, Purpose, Store, StoreError,
+    BreakerScope, BudgetSpan, Claim, Clock, Cloud, CloudSession, Counted, HourlyBudget, Store, StoreError,
 };
 use crate::text::escape::quoted;
 
@@ -39,14 +39,7 @@ pub async fn arm(
         let session = approved.plan().call().call().reader(cloud).await?;
         return Ok(ArmedCall { approved, session });
     };
-    let validated = approved.plan().call().call().call();
-    let session = cloud.open(session_request(validated, Purpose::Change)).await.map_err(|error| {
-        Refused::new(
-            Code::AwsRefused,
-            format!("no credentials for the change in account `{}`: {error}", validated.account().name),
-            "nothing was changed; an operator must check the account's `change_role`",
-        )
-    })?;
+    let session = approved.plan().call().call().changer(cloud, &sheet.content.id).await?;
     claim(&approved, sheet, &*session, &**store, clock, budgets).await?;
     // Only now, with the targets held: no other plan can come in between.
     if let Err(drift) = unchanged(&approved, sheet).await {
@@ -105,6 +98,7 @@ async fn claim(
             operation: content.operation.clone(),
             targets: targets.clone(),
             role: session.credentials().role,
+            session_policy: content.session_policy.as_deref().map(SessionPolicy::digest_of),
         },
     );
     let claim = Claim {

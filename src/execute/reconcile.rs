@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::audit::event::{Event, ResultWord, What};
 use crate::aws::models::Models;
 use crate::call::refused::Code;
+use crate::call::scope::Scoping;
 use crate::call::target::Scene;
 use crate::config::{Account, TagRule};
 use crate::manifest::catalog::{Catalog, Entry};
@@ -71,20 +72,28 @@ async fn look(filed: &FiledPlan, with: &Witness<'_>) -> Finding {
     let Some(targets) = &spec.targets else {
         return unknown("it has no targets that could be read");
     };
+    let (region, arguments) = (&content.region, &content.arguments);
+    let scene =
+        Scene { tool: &content.tool, account, region, arguments, models: with.models, tag_rules: with.tag_rules };
+    let scoping = Scoping { account, region, arguments, cloud: with.cloud, iam: with.catalog.iam() };
+    let contexts: Vec<Value> = content.targets.iter().map(|target| scene.context_of(target)).collect();
+    let Ok(policy) = scoping.reading(spec, &contexts) else {
+        return unknown("its targets can't be scoped");
+    };
     let request = SessionRequest {
         account: account.clone(),
         region: content.region.clone(),
         purpose: Purpose::Read,
+        policy,
         call: CallId::fresh(),
         human: content.human.clone(),
         agent: content.agent.clone(),
+        plan: None,
+        ticket: None,
     };
     let Ok(reader) = with.cloud.open(request).await else {
         return unknown("its account can't be read");
     };
-    let (region, arguments) = (&content.region, &content.arguments);
-    let scene =
-        Scene { tool: &content.tool, account, region, arguments, models: with.models, tag_rules: with.tag_rules };
     judge(filed, targets, &scene, &*reader, with.clock).await
 }
 

@@ -80,10 +80,19 @@ impl Template {
 
     /// Fills in a template that is one text, such as an ARN. A number or boolean becomes text; null is an error.
     pub fn render_text(&self, context: &Value) -> Result<String, NotRendered> {
+        self.render_text_through(context, &|_, value| value)
+    }
+
+    /// As [`Self::render_text`], with what each expression gives passed through `put`; the template's own text is not.
+    pub fn render_text_through(
+        &self,
+        context: &Value,
+        put: &dyn Fn(&Expression, String) -> String,
+    ) -> Result<String, NotRendered> {
         match &self.0 {
             Node::Plain(Value::String(text)) => Ok(text.clone()),
-            Node::Whole(expression) => scalar(expression, context),
-            Node::Text(pieces) => text(pieces, context),
+            Node::Whole(expression) => Ok(put(expression, scalar(expression, context)?)),
+            Node::Text(pieces) => text(pieces, context, put),
             _ => Err(NotRendered::NotATextTemplate),
         }
     }
@@ -218,7 +227,7 @@ fn render(node: &Node, context: &Value) -> Result<Value, NotRendered> {
     Ok(match node {
         Node::Plain(value) => value.clone(),
         Node::Whole(expression) => expression.search(context)?,
-        Node::Text(pieces) => Value::String(text(pieces, context)?),
+        Node::Text(pieces) => Value::String(text(pieces, context, &|_, value| value)?),
         Node::List(items) => Value::Array(items.iter().map(|item| render(item, context)).collect::<Result<_, _>>()?),
         Node::Object(members) => {
             let mut filled = Map::with_capacity(members.len());
@@ -233,12 +242,12 @@ fn render(node: &Node, context: &Value) -> Result<Value, NotRendered> {
     })
 }
 
-fn text(pieces: &[Piece], context: &Value) -> Result<String, NotRendered> {
+fn text(pieces: &[Piece], context: &Value, put: &dyn Fn(&Expression, String) -> String) -> Result<String, NotRendered> {
     let mut whole = String::new();
     for piece in pieces {
         match piece {
             Piece::Literal(literal) => whole.push_str(literal),
-            Piece::Expression(expression) => whole.push_str(&scalar(expression, context)?),
+            Piece::Expression(expression) => whole.push_str(&put(expression, scalar(expression, context)?)),
         }
     }
     Ok(whole)

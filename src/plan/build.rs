@@ -9,12 +9,12 @@ use super::{blast, dry_run, effects, undo};
 use crate::aws::models::Models;
 use crate::aws::redact::{Direction, redact};
 use crate::call::refused::{Code, Refused};
-use crate::call::resolve::{ResolvedCall, session_request};
+use crate::call::resolve::ResolvedCall;
 use crate::call::validate::{Intention, ValidatedCall};
 use crate::digest::Digest;
 use crate::names::PlanId;
 use crate::policy::decide::PermittedCall;
-use crate::ports::{Cloud, CredentialsNote, Purpose};
+use crate::ports::{Cloud, CredentialsNote};
 use crate::text::escape::shows_as_itself;
 
 /// The longest text a person is asked to type, in characters.
@@ -63,7 +63,7 @@ pub async fn build(call: PermittedCall, identity: Identity, with: &Workbench<'_>
     let known = dependents.iter().map(|found| found.count).sum::<Option<u64>>();
     let call = call.with_preview(worst, known)?;
     let undo = undo::recipe(call.call())?;
-    let tried = dry_run::run(call.call(), &arguments, with.cloud, with.canary).await?;
+    let tried = dry_run::run(call.call(), identity.id(), &arguments, with.cloud, with.canary).await?;
     let sheet =
         Sheet::new(&call, &arguments, identity, with, Found { dependents, raised, undo, dry_run: tried }).await?;
     Ok(Plan { call, arguments, sheet: Some(sheet) })
@@ -143,7 +143,11 @@ impl Sheet {
             ticket: validated.ticket().map(str::to_owned),
             obligations: obligations(call, identity.id()),
             permitted_by: call.needs().permitted_by.iter().cloned().collect(),
-            credentials: CredentialsNote { role: session_request(validated, Purpose::Change).account.change_role },
+            session_policy: match account.change_role {
+                Some(_) => Some(resolved.change_policy(with.cloud)?.text().to_owned()),
+                None => None,
+            },
+            credentials: CredentialsNote { role: account.change_role.clone() },
             created_at,
             expires_at,
         };

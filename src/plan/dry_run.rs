@@ -5,14 +5,16 @@ use serde_json::{Value, json};
 use super::canary::Canary;
 use super::filed::DryRun;
 use crate::call::refused::{Code, Refused};
-use crate::call::resolve::{ResolvedCall, session_request};
+use crate::call::resolve::ResolvedCall;
 use crate::manifest::spec::DryRunKind;
-use crate::ports::{Cloud, CloudError, LONGEST_MESSAGE, Purpose};
+use crate::names::PlanId;
+use crate::ports::{Cloud, CloudError, LONGEST_MESSAGE};
 use crate::text::escape::quoted;
 
 /// Runs it where the manifest declares one and the endpoint can be trusted.
 pub async fn run(
     call: &ResolvedCall,
+    plan: &PlanId,
     arguments: &Value,
     cloud: &dyn Cloud,
     canary: &Canary,
@@ -25,13 +27,7 @@ pub async fn run(
     if let Err(reason) = canary.check(&*reader).await {
         return Ok(DryRun::NotTrusted { reason });
     }
-    let session = cloud.open(session_request(validated, Purpose::Change)).await.map_err(|error| {
-        Refused::new(
-            Code::PreviewFailed,
-            format!("no credentials for the change in account `{}`: {error}", validated.account().name),
-            "an operator must check the account's `change_role`",
-        )
-    })?;
+    let session = call.changer(cloud, plan).await?;
     let mut arguments = arguments.clone();
     if let Value::Object(members) = &mut arguments {
         members.insert("DryRun".to_owned(), json!(true));

@@ -117,6 +117,9 @@ pub struct PlanContent {
     /// Names of the policies that permit it then.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub permitted_by: Vec<String>,
+    /// The session policy that would narrow these credentials; `None` where no role is configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_policy: Option<String>,
     /// Whose credentials would be used.
     pub credentials: CredentialsNote,
     /// When it was made.
@@ -285,6 +288,9 @@ pub(crate) mod tests {
             ticket: None,
             obligations: vec![Obligation::Preview, Obligation::Confirmation { text: "i-0123456789abcdef0".into() }],
             permitted_by: Vec::new(),
+            session_policy: Some(
+                r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ec2:TerminateInstances"}]}"#.into(),
+            ),
             credentials: CredentialsNote { role: Some("arn:aws:iam::210987654321:role/countersign-change".into()) },
             created_at: at("2026-01-02T10:00:00Z"),
             expires_at: at("2026-01-02T10:15:00Z"),

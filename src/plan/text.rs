@@ -3,8 +3,12 @@
 use serde_json::{Value, json};
 
 use super::filed::{DryRun, FiledPlan, Obligation, PlanContent, PlanState, Undo};
+use crate::credentials::session_policy::MOST_CHARACTERS;
 use crate::digest::Digest;
 use crate::text::escape::quoted;
+
+/// Session policies are shown whole; their escaped form is a little longer than AWS's limit.
+const LONGEST_POLICY: usize = 2 * MOST_CHARACTERS;
 
 /// The structured form of a preview, for the agent.
 pub fn structured(content: &PlanContent, digest: Digest) -> Value {
@@ -25,6 +29,7 @@ pub fn structured(content: &PlanContent, digest: Digest) -> Value {
         "needs": needs(content),
         "permitted_by": content.permitted_by,
         "credentials": content.credentials,
+        "session_policy": content.session_policy,
         "request": content.request,
         "next": next(content),
     })
@@ -117,6 +122,9 @@ pub fn full(content: &PlanContent, digest: Digest) -> String {
         "  credentials {}",
         content.credentials.role.as_deref().unwrap_or("the server's own: no role is configured for this account")
     ));
+    if let Some(policy) = &content.session_policy {
+        lines.push(format!("    may do    {}", quoted(policy, LONGEST_POLICY)));
+    }
     lines.push(format!("  request     {} {}", content.request.method, quoted(&content.request.url, 300)));
     if !content.request.body.is_empty() {
         lines.push(format!("    body      {}", quoted(&content.request.body, 600)));

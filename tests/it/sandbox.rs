@@ -10,7 +10,11 @@ use countersign::names::{Agent, CallId, Human, OperationId};
 use countersign::ports::{Cloud, CloudError, CloudSession, Purpose, SessionRequest};
 use countersign::sandbox::moto::Moto;
 use countersign::sandbox::{ACCOUNTS, DEV, Sandbox, SandboxAccount, SandboxError, SandboxOptions, State};
+use countersign::testing::session_policy;
 use serde_json::{Value, json};
+
+/// Leaves a role what it has.
+const EVERYTHING: &str = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}"#;
 
 fn options(dir: &Path) -> SandboxOptions {
     SandboxOptions { dir: dir.to_owned(), port: None, python: None }
@@ -111,9 +115,12 @@ async fn open(config: &Config, account: &str, purpose: Purpose) -> Result<Arc<dy
         region: account.regions[0].clone(),
         account,
         purpose,
+        policy: session_policy(EVERYTHING),
         call: CallId::fresh(),
         human: Human::new("ann"),
         agent: Agent::new("demo-agent"),
+        plan: None,
+        ticket: None,
     };
     AwsCloud::new(config, Models::embedded().unwrap(), Arc::new(SystemClock)).open(request).await
 }

@@ -12,8 +12,9 @@ use crate::aws::stub::{Act, Stub};
 use crate::config::{
     Account, AwsConfig, BreakersConfig, BudgetsConfig, CallerConfig, LimitsConfig, ManifestsConfig, PolicyConfig,
 };
+use crate::credentials::session_policy::SessionPolicy;
 use crate::digest::Digest;
-use crate::names::{Agent, CallId, Human, Stage};
+use crate::names::{Agent, CallId, Human, PlanId, Stage};
 use crate::policy::windows::Windows;
 use crate::testing::FixedClock;
 
@@ -66,9 +67,12 @@ fn request(purpose: Purpose, role: bool) -> SessionRequest {
         },
         region: Region::new("eu-central-1"),
         purpose,
+        policy: SessionPolicy::nothing(),
         call: CallId::fresh(),
         human: Human::new("jo@example.com"),
         agent: Agent::new("agent"),
+        plan: Some(PlanId::fresh()).filter(|_| purpose == Purpose::Change),
+        ticket: None,
     }
 }
 
@@ -126,6 +130,8 @@ async fn a_change_gets_credentials_of_its_own_and_reads_share_theirs() {
             "ExternalId=external",
             "DurationSeconds=900",
             "Tags.member.1.Key=agent",
+            "Tags.member.2.Key=plan",
+            "Policy=%7B%22Version%22",
         ] {
             assert!(request.contains(part), "{part} is not in {request}");
         }

@@ -7,6 +7,7 @@ use crate::aws::Models;
 use crate::aws::cloud::AwsCloud;
 use crate::clock::SystemClock;
 use crate::config::{self, Account, Config, Environment};
+use crate::credentials::session_policy::SessionPolicy;
 use crate::names::{Agent, CallId, Human, Region, Stage};
 use crate::ports::{Cloud, CloudSession, Purpose, SessionRequest};
 use crate::sandbox::{SandboxError, files};
@@ -52,9 +53,12 @@ impl Root {
             account,
             region: Region::new(REGION),
             purpose: Purpose::Change,
+            policy: SessionPolicy::nothing(),
             call: CallId::fresh(),
             human: Human::new("root"),
             agent: Agent::new("sandbox"),
+            plan: None,
+            ticket: None,
         };
         let cloud = AwsCloud::new(&config, self.models.clone(), Arc::new(SystemClock));
         cloud.open(request).await.map_err(|error| SandboxError::Seed {

@@ -86,6 +86,7 @@ fn intent(plan: &FiledPlan) -> Event {
         operation: plan.content.operation.clone(),
         targets: arns(plan),
         role: None,
+        session_policy: None,
     })
 }
 
