@@ -64,8 +64,8 @@ fn it_opens_when_the_last_of_all_that_closes_it_is_over() {
 
 #[test]
 fn beyond_the_horizon_nobody_knows() {
-    let mut long = Windows::default();
-    long.freezes = vec![freeze("2026-01-01T00:00:00Z", "2026-06-01T00:00:00Z", "merger")];
+    let freezes = vec![freeze("2026-01-01T00:00:00Z", "2026-06-01T00:00:00Z", "merger")];
+    let long = Windows { freezes, ..Windows::default() };
     assert_eq!(seen(&long, "2026-01-02T00:00:00Z"), (false, None));
     assert_eq!(seen(&long, "2026-05-01T00:00:00Z"), opens("2026-06-01T00:00:00Z"));
     assert_eq!(seen(&windows("UTC", &[], &["Mon-Sun"]), "2026-05-01T00:00:00Z"), (false, None));
