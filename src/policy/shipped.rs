@@ -12,6 +12,17 @@ const STANDARD: File = ("policies/standard.cedar", include_str!("../../policies/
 const SUGGEST: File = ("policies/suggest.cedar", include_str!("../../policies/suggest.cedar"));
 const REGULATED: File = ("policies/regulated.cedar", include_str!("../../policies/regulated.cedar"));
 
+/// What must never be permitted.
+const INVARIANTS: [File; 7] = [
+    ("policies/invariants/destruction.cedar", include_str!("../../policies/invariants/destruction.cedar")),
+    ("policies/invariants/agents.cedar", include_str!("../../policies/invariants/agents.cedar")),
+    ("policies/invariants/consent.cedar", include_str!("../../policies/invariants/consent.cedar")),
+    ("policies/invariants/secrets.cedar", include_str!("../../policies/invariants/secrets.cedar")),
+    ("policies/invariants/observe.cedar", include_str!("../../policies/invariants/observe.cedar")),
+    ("policies/invariants/suggest.cedar", include_str!("../../policies/invariants/suggest.cedar")),
+    ("policies/invariants/regulated.cedar", include_str!("../../policies/invariants/regulated.cedar")),
+];
+
 /// Every profile, the strictest first.
 pub const PROFILES: [Profile; 5] =
     [Profile::Observe, Profile::Suggest, Profile::Regulated, Profile::Standard, Profile::None];
@@ -27,6 +38,11 @@ pub fn sources(profile: Profile) -> Vec<Source> {
         Profile::None => &[],
     };
     std::iter::once(&FLOOR).chain(own).map(|(path, text)| Source::new(*path, *text)).collect()
+}
+
+/// The invariants of all profiles; each says which ones it is about.
+pub fn invariants() -> Vec<Source> {
+    INVARIANTS.into_iter().map(|(path, text)| Source::new(path, text)).collect()
 }
 
 /// A profile as it is written in the configuration.
