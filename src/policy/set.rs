@@ -162,6 +162,11 @@ impl Policies {
         &self.all
     }
 
+    /// The policies that can have something to say of an action.
+    pub(super) fn concerning(&self, action: &EntityUid) -> Option<&cedar_policy::PolicySet> {
+        self.by_action.get(action).map(|(policies, _)| policies)
+    }
+
     /// The configured agents and accounts.
     pub fn people(&self) -> &People {
         &self.people
@@ -307,10 +312,7 @@ fn by_action(
     all: &cedar_policy::PolicySet,
     vocabulary: &Vocabulary,
 ) -> HashMap<EntityUid, (cedar_policy::PolicySet, Entity)> {
-    let any = EFFECTS.into_iter().map(|effect| (ANY, ANY, effect));
-    let tools = vocabulary.tools().iter();
-    let tools = tools.flat_map(|tool| reachable(tool.effect).map(|e| (tool.name.as_str(), tool.toolset.as_str(), e)));
-    any.chain(tools)
+    leaves(vocabulary)
         .map(|(tool, toolset, effect)| {
             let asked = action(tool, effect);
             let ancestors = entities::ancestors(tool, toolset, effect);
@@ -328,6 +330,13 @@ fn by_action(
             (asked, (concerned, entity))
         })
         .collect()
+}
+
+/// Every action that can be asked for: tool, toolset and effect, those of [`ANY`] too.
+pub(super) fn leaves(vocabulary: &Vocabulary) -> impl Iterator<Item = (&str, &str, Effect)> {
+    let any = EFFECTS.into_iter().map(|effect| (ANY, ANY, effect));
+    let tools = vocabulary.tools().iter();
+    any.chain(tools.flat_map(|tool| reachable(tool.effect).map(|e| (tool.name.as_str(), tool.toolset.as_str(), e))))
 }
 
 fn digest(sources: &[Source], vocabulary: &Vocabulary) -> Result<Digest, crate::digest::NotCanonical> {

@@ -178,7 +178,7 @@ fn text(tools: &[ToolWord], roles: &BTreeSet<String>, groups: &BTreeSet<String>)
 const APPLIES: &str = "appliesTo { principal: Agent, resource: AwsResource, context: Call }";
 
 /// A string literal of Cedar's.
-fn literal(text: &str) -> String {
+pub(super) fn literal(text: &str) -> String {
     format!("\"{}\"", text.escape_debug())
 }
 
