@@ -100,7 +100,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Serve => serve::run(config).await.map(|()| ExitCode::SUCCESS),
         Command::Manifest(args) => manifest::run(&args, config),
         Command::Config(args) => config::run(&args, config),
-        Command::Policy(args) => policy::run(&args, config),
+        Command::Policy(args) => policy::run(&args, config).await,
         Command::Audit(args) => audit::run(args, store).await,
         Command::Plans(args) => plans::list(args, store).await,
         Command::Plan(args) => plans::run(args, store).await,

@@ -3,8 +3,11 @@
 mod asked;
 mod cases;
 mod check;
+mod diff;
 mod explain;
 mod ground;
+mod prove;
+pub(super) mod solver;
 mod test;
 
 use std::io::{IsTerminal, Write};
@@ -31,6 +34,13 @@ enum PolicyCommand {
     Test(test::TestArgs),
     /// Says whether policies permit a call, which of them decide, and what it takes.
     Explain(explain::ExplainArgs),
+    /// Proves that what must never be permitted isn't, for every tool, agent and resource. Exits with 1 where something
+    /// is not proved, with 2 where there is no solver.
+    Prove(prove::ProveArgs),
+    /// Tells what one set of policies permits and another doesn't. Exits with 1 where the new one permits more.
+    Diff(diff::DiffArgs),
+    /// Prints every word that policies can use.
+    Schema,
 }
 
 /// Which policies a command means.
@@ -46,11 +56,24 @@ pub(super) struct Which {
 
 /// Runs the command. `config` is `--config`; without any configuration the shipped words and a stand-in for each stage
 /// are meant.
-pub fn run(args: &PolicyArgs, config: Option<&Path>) -> Result<ExitCode, Failure> {
+pub async fn run(args: &PolicyArgs, config: Option<&Path>) -> Result<ExitCode, Failure> {
     match &args.command {
         PolicyCommand::Check(args) => check::run(args, config),
         PolicyCommand::Test(args) => test::run(args, config),
         PolicyCommand::Explain(args) => explain::run(args, config),
+        PolicyCommand::Prove(args) => prove::run(args, config).await,
+        PolicyCommand::Diff(args) => diff::run(args, config).await,
+        PolicyCommand::Schema => schema(config),
+    }
+}
+
+fn schema(config: Option<&Path>) -> Result<ExitCode, Failure> {
+    match ground::Ground::find(config)? {
+        Ok(ground) => {
+            write!(anstream::stdout().lock(), "{}", ground.vocabulary.text())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(wrong) => told(&wrong),
     }
 }
 
