@@ -1,12 +1,16 @@
 //! All stages in order. This is the only place that puts them together.
 
-use std::sync::{Arc, OnceLock};
+use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use lru::LruCache;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::approval::ask::Asker;
 use crate::approval::redeem::{ApprovedPlan, Redemption, redeem};
+use crate::audit::breakers::open_tripped;
 use crate::audit::record::{Origin, Recorded, Recorder};
 use crate::audit::redact::redact_arguments;
 use crate::aws::models::Models;
@@ -17,6 +21,7 @@ use crate::call::request::ToolRequest;
 use crate::call::resolve::resolve;
 use crate::call::validate::{Intention, validate};
 use crate::config::Config;
+use crate::digest::Digest;
 use crate::execute::arm::arm;
 use crate::execute::reconcile::Witness;
 use crate::execute::run::run;
@@ -27,10 +32,14 @@ use crate::own_tools::OwnTool;
 use crate::plan::build::{Workbench, build};
 use crate::plan::canary::Canary;
 use crate::plan::identity::identify;
-use crate::policy::circumstances::Surroundings;
+use crate::policy::circumstances::{Surroundings, counted};
 use crate::policy::decide::{at_home, decide};
 use crate::policy::in_force::InForce;
+use crate::policy::visible::visible;
 use crate::ports::{Clock, Cloud, Store, StoreError};
+
+/// For so many agents it is remembered which tools they are shown.
+const AGENTS_REMEMBERED: usize = 64;
 
 /// The chain of stages with all it needs. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -39,6 +48,8 @@ pub struct Pipeline {
     world: Arc<World>,
     /// How the tools are made known; put together when they are first asked for.
     listings: Arc<OnceLock<Vec<ToolListing>>>,
+    /// The names of the tools that a set of policies could ever permit an agent.
+    visible: Arc<Mutex<LruCache<(Digest, Agent, Human), BTreeSet<String>>>>,
 }
 
 /// Everything the stages need.
@@ -65,7 +76,12 @@ pub struct World {
 impl Pipeline {
     /// Puts the chain together.
     pub fn new(world: World) -> Self {
-        Self { world: Arc::new(world), listings: Arc::default() }
+        let remembered = NonZeroUsize::new(AGENTS_REMEMBERED).unwrap_or(NonZeroUsize::MIN);
+        Self {
+            world: Arc::new(world),
+            listings: Arc::default(),
+            visible: Arc::new(Mutex::new(LruCache::new(remembered))),
+        }
     }
 
     /// What the stages work with.
@@ -88,8 +104,13 @@ impl Pipeline {
     }
 
     /// The tools that the policies in force could ever permit an agent, and the server's own.
-    pub fn listings_for(&self, _agent: &Agent, _human: &Human) -> Vec<ToolListing> {
-        self.listings().to_vec()
+    pub fn listings_for(&self, agent: &Agent, human: &Human) -> Vec<ToolListing> {
+        let policies = self.world.policies.now();
+        let key = (policies.digest(), agent.clone(), human.clone());
+        let mut seen = self.visible.lock().unwrap_or_else(PoisonError::into_inner);
+        let visible = seen.get_or_insert(key, || visible(&policies, agent, human));
+        let own = |name: &str| OwnTool::named(name).is_some();
+        self.listings().iter().filter(|tool| own(&tool.name) || visible.contains(&tool.name)).cloned().collect()
     }
 
     /// Carries a request as far as it gets. Whatever comes out is on record; where the record itself fails there is no
@@ -114,7 +135,11 @@ impl Pipeline {
         };
         match answer {
             Ok(recorded) => Ok(recorded),
-            Err(refused) => world.recorder().refused(&origin, refused, plan).await,
+            Err(refused) => {
+                let recorded = world.recorder().refused(&origin, refused, plan).await?;
+                world.look_at_breakers(&origin, "").await;
+                Ok(recorded)
+            }
         }
     }
 
@@ -163,10 +188,13 @@ impl Pipeline {
     async fn carry_out(&self, approved: ApprovedPlan, origin: Origin) -> Result<Recorded, Refused> {
         let world = Arc::clone(&self.world);
         let task = tokio::spawn(async move {
+            let account = approved.plan().call().call().call().account().id.clone();
             let armed = arm(approved, &*world.cloud, &world.store, &*world.clock, &world.config.budgets).await?;
             let outcome = run(armed).await;
             let most_bytes = world.config.limits.result_bytes;
-            world.recorder().ended(&origin, outcome, &world.models, most_bytes).await.map_err(|error| {
+            let ended = world.recorder().ended(&origin, outcome, &world.models, most_bytes).await;
+            world.look_at_breakers(&origin, &account).await;
+            ended.map_err(|error| {
                 Refused::new(
                     Code::OutcomeUnknown,
                     "the call was sent, and its outcome can't be recorded",
@@ -192,6 +220,15 @@ impl World {
     /// Writes the record.
     pub fn recorder(&self) -> Recorder<'_> {
         Recorder { store: &self.store, clock: &*self.clock }
+    }
+
+    /// Opens the breakers that what was just recorded calls for. Where that fails the next call does it, before anything
+    /// else.
+    async fn look_at_breakers(&self, origin: &Origin, account: &str) {
+        let who = counted(&origin.caller.agent, &origin.caller.session, account);
+        if let Err(error) = open_tripped(&*self.store, &*self.clock, &self.config.breakers, &who).await {
+            tracing::error!(%error, "breakers can't be looked at");
+        }
     }
 
     /// A request's arguments without what the service model calls sensitive. Nothing in them was checked yet.

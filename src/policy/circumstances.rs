@@ -2,6 +2,7 @@
 
 use super::in_force::InForce;
 use super::question::Circumstances;
+use crate::audit::breakers::open_tripped;
 use crate::aws::iam::IamFacts;
 use crate::call::refused::{Code, Refused};
 use crate::call::validate::ValidatedCall;
@@ -30,7 +31,7 @@ impl Surroundings<'_> {
         let now = self.clock.now();
         let caller = call.caller();
         let who = counted(&caller.agent, &caller.session, &call.account().id);
-        let tally = self.store.tally(&who, now).await.map_err(|error| {
+        let tally = open_tripped(self.store, self.clock, &self.config.breakers, &who).await.map_err(|error| {
             let message = "what this agent did before can't be read from the store";
             Refused::new(Code::Internal, message, "tell an operator; then try again")
                 .with_operator_detail(error.to_string())

@@ -12,6 +12,7 @@
 mod cli;
 mod clients;
 mod demo;
+mod policies;
 mod readme;
 mod sandbox;
 mod support;

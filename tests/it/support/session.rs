@@ -9,10 +9,14 @@ use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, ClientCapabilities, ClientConfig, ElicitRequestParams,
     ElicitResult, ElicitationAction, ErrorData, Implementation, InputRequiredResult, InputResponses, ProtocolVersion,
 };
-use rmcp::service::{ClientLifecycleMode, ClientServiceExt, RequestContext, RoleClient, RunningService, ServiceError};
+use rmcp::service::{
+    ClientLifecycleMode, ClientServiceExt, NotificationContext, RequestContext, RoleClient, RunningService,
+    ServiceError,
+};
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, Command};
+use tokio::sync::{Notify, watch};
 
 use super::installation::Installation;
 use super::with;
@@ -57,7 +61,7 @@ pub(crate) struct Session {
     client: RunningService<RoleClient, Person>,
     server: Child,
     person: Person,
-    log: Arc<Mutex<String>>,
+    log: Arc<watch::Sender<String>>,
 }
 
 /// The answer of a tool.
@@ -84,13 +88,14 @@ impl Session {
         } else {
             ClientLifecycleMode::Initialize
         };
-        let person = Person { version, act: Arc::new(Mutex::new(act)), forms: Arc::default() };
+        let person =
+            Person { version, act: Arc::new(Mutex::new(act)), forms: Arc::default(), other_tools: Arc::default() };
         let connected = person.clone().serve_with_lifecycle((stdout, stdin), lifecycle).await;
         let client = match connected {
             Ok(client) => client,
             Err(error) => {
                 let _ = tokio::time::timeout(Duration::from_secs(5), server.wait()).await;
-                panic!("no session: {error}\n{}", log.lock().unwrap());
+                panic!("no session: {error}\n{}", log.borrow().as_str());
             }
         };
         Self { client, server, person, log }
@@ -164,12 +169,38 @@ impl Session {
     pub(crate) async fn end(mut self) -> (Option<i32>, String) {
         self.client.cancel().await.unwrap();
         let status = tokio::time::timeout(Duration::from_secs(40), self.server.wait()).await.unwrap().unwrap();
-        (status.code(), self.log.lock().unwrap().clone())
+        (status.code(), self.log.borrow().clone())
     }
 
     /// What the server wrote to standard error.
     pub(crate) fn log(&self) -> String {
-        self.log.lock().unwrap().clone()
+        self.log.borrow().clone()
+    }
+
+    /// Waits until the server has logged a text so many times.
+    pub(crate) async fn logged(&self, text: &str, times: usize) {
+        let mut log = self.log.subscribe();
+        let there = log.wait_for(|log| log.matches(text).count() >= times);
+        let waited = tokio::time::timeout(Duration::from_secs(30), there).await;
+        assert!(waited.is_ok(), "`{text}` was not logged {times} times:\n{}", self.log());
+    }
+
+    /// Sends the server a signal, such as `HUP`.
+    pub(crate) fn signal(&self, signal: &str) {
+        let process = self.server.id().unwrap().to_string();
+        let sent = std::process::Command::new("kill").args([&format!("-{signal}"), &process]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// The names of the tools that are listed.
+    pub(crate) async fn tools(&self) -> Vec<String> {
+        let tools = self.client.list_all_tools().await.unwrap();
+        tools.into_iter().map(|tool| tool.name.into_owned()).collect()
+    }
+
+    /// Waits until the client was told that there may be other tools.
+    pub(crate) async fn told_of_other_tools(&self) {
+        tokio::time::timeout(Duration::from_secs(30), self.person.other_tools.notified()).await.unwrap();
     }
 }
 
@@ -216,13 +247,13 @@ fn params(tool: &str, arguments: Value) -> CallToolRequestParams {
     CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments.as_object().unwrap().clone())
 }
 
-fn collected(mut stderr: tokio::process::ChildStderr) -> Arc<Mutex<String>> {
-    let log = Arc::new(Mutex::new(String::new()));
+fn collected(mut stderr: tokio::process::ChildStderr) -> Arc<watch::Sender<String>> {
+    let log = Arc::new(watch::Sender::new(String::new()));
     let into = Arc::clone(&log);
     tokio::spawn(async move {
         let mut chunk = [0; 4096];
         while let Ok(read @ 1..) = stderr.read(&mut chunk).await {
-            into.lock().unwrap().push_str(&String::from_utf8_lossy(&chunk[..read]));
+            into.send_modify(|log| log.push_str(&String::from_utf8_lossy(&chunk[..read])));
         }
     });
     log
@@ -233,6 +264,7 @@ struct Person {
     version: ProtocolVersion,
     act: Arc<Mutex<Act>>,
     forms: Arc<Mutex<Vec<Value>>>,
+    other_tools: Arc<Notify>,
 }
 
 impl ClientHandler for Person {
@@ -243,6 +275,10 @@ impl ClientHandler for Person {
         };
         ClientConfig::new(capabilities, Implementation::new("countersign-tests", "1"))
             .with_protocol_version(self.version.clone())
+    }
+
+    async fn on_tool_list_changed(&self, _: NotificationContext<RoleClient>) {
+        self.other_tools.notify_one();
     }
 
     async fn create_elicitation(
