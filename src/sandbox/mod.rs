@@ -17,6 +17,9 @@
 //! - `SourceIdentity` is accepted and forgotten; session tags need `sts:TagSession` in the trust policy, as at AWS.
 //! - `ec2:ModifyInstanceAttribute` doesn't exist, so there is no termination protection of instances. `RunInstances`
 //!   ignores `ClientToken` and `BlockDeviceMappings`; volumes outlive terminated instances.
+//! - Lists are checked against `*`, not against everything of their kind; `launch.py` mends that for stacks and databases,
+//!   whose tools name the kind. The escapes `${*}`, `${?}` and `${$}` in policies are not known, so what has such a name
+//!   can't be allowed there.
 //! - EC2 calls with several ids check permissions for the first only; conditions on resource tags never match, so a
 //!   `Deny` on a tag is no denial.
 //! - CloudFormation acts on its resources without the caller's permissions, deletes buckets with objects in them and

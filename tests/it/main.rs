@@ -15,6 +15,7 @@ mod demo;
 mod policies;
 mod readme;
 mod sandbox;
+mod scopes;
 mod support;
 mod threats;
 mod tidy;
