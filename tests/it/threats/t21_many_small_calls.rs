@@ -27,7 +27,7 @@ async fn start(session: &Session, number: usize) -> Answer {
     session.call("ec2_start_instances", start).await
 }
 
-/// Asserts that the open breaker of `scope` stops changes and previews nothing else, also after a restart, and that
+/// Asserts that the open breaker of `scope` stops changes, also after a restart, while reads pass, and that
 /// closing it lets the same session go on. `started` is how often the cloud was asked to start something.
 async fn stays_open_until_a_person_closes_it(scene: &Scene, scope: &[&str; 2], session: Session, started: usize) {
     let shown = scope.join(" ").replace("shop-dev", "210987654321");
