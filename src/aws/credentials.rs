@@ -6,11 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
-use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_credential_types::provider::ProvideCredentials;
 use jiff::Timestamp;
 use lru::LruCache;
 use serde_json::{Value, json};
-use tokio::sync::OnceCell;
 
 use super::client::{Client, Request, not_sent};
 use super::own_identity;
@@ -43,7 +42,6 @@ pub struct Mint {
     client: Arc<Client>,
     settings: AwsConfig,
     clock: Arc<dyn Clock>,
-    provider: OnceCell<SharedCredentialsProvider>,
     own: tokio::sync::Mutex<Option<Kept>>,
     account: tokio::sync::Mutex<Option<(String, String)>>,
     readers: Mutex<LruCache<Reader, Slot>>,
@@ -74,7 +72,6 @@ impl Mint {
             client,
             settings,
             clock,
-            provider: OnceCell::new(),
             own: tokio::sync::Mutex::default(),
             account: tokio::sync::Mutex::default(),
             readers: Mutex::new(LruCache::new(MOST_CACHED)),
@@ -185,8 +182,8 @@ impl Mint {
         if let Some(kept) = kept.as_ref().filter(|kept| kept.until > now) {
             return Ok(kept.credentials.clone());
         }
-        let provider =
-            self.provider.get_or_try_init(|| own_identity::provider(&self.settings, self.client.http())).await?;
+        // Made anew each time: the SDK's providers read their files once.
+        let provider = own_identity::provider(&self.settings, self.client.http()).await?;
         let credentials = provider.provide_credentials().await.map_err(|error| {
             let cause = std::error::Error::source(&error).map(|cause| format!(" ({cause})")).unwrap_or_default();
             not_sent(format!(

@@ -16,7 +16,7 @@ use crate::credentials::session_policy::SessionPolicy;
 use crate::digest::Digest;
 use crate::names::{Agent, CallId, Human, PlanId, Stage};
 use crate::policy::windows::Windows;
-use crate::testing::FixedClock;
+use crate::testing::{FixedClock, session_policy};
 
 const ACCOUNT: &str = "111111111111";
 
@@ -102,7 +102,7 @@ struct Made {
     cloud: AwsCloud,
     stub: Stub,
     clock: FixedClock,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 async fn made(acts: Vec<Act>) -> Made {
@@ -110,7 +110,7 @@ async fn made(acts: Vec<Act>) -> Made {
     let clock = FixedClock::at(now());
     let config = config(&stub.url, folder.path());
     let cloud = AwsCloud::new(&config, Models::embedded().unwrap(), Arc::new(clock.clone()));
-    Made { cloud, stub, clock, _folder: folder }
+    Made { cloud, stub, clock, folder: folder }
 }
 
 #[tokio::test]
@@ -157,6 +157,81 @@ async fn a_refused_role_means_that_nothing_was_sent() {
     let error = made.cloud.open(request(Purpose::Change, true)).await.unwrap_err();
     assert!(matches!(&error, CloudError::NotSent { reason } if reason.contains("AccessDenied")), "{error}");
     assert!(error.to_string().contains("sts:SetSourceIdentity"), "{error}");
+}
+
+#[tokio::test]
+async fn reading_credentials_are_shared_by_reads_of_the_same_things_only() {
+    let made = made(vec![assumed(now())]).await;
+    let opened = async |policy: &str, human: &str, region: &str| {
+        let mut request = request(Purpose::Read, true);
+        (request.policy, request.human) = (session_policy(policy), Human::new(human));
+        request.region = Region::new(region);
+        made.cloud.open(request).await.unwrap();
+        made.stub.requests().len()
+    };
+    assert_eq!(opened("one", "ann", "eu-central-1").await, 1);
+    assert_eq!(opened("other", "ann", "eu-central-1").await, 2);
+    assert_eq!(opened("one", "bob", "eu-central-1").await, 3);
+    assert_eq!(opened("one", "ann", "us-east-1").await, 4);
+    assert_eq!(opened("one", "ann", "eu-central-1").await, 4);
+    let requests = made.stub.requests();
+    assert!(requests[0].contains("Policy=one") && requests[1].contains("Policy=other"), "{requests:?}");
+    assert!(!requests[0].contains("Key=plan") && !requests[0].contains("Transitive"), "{requests:?}");
+}
+
+#[tokio::test]
+async fn a_throttled_sts_is_asked_again() {
+    let throttled =
+        "<ErrorResponse><Error><Code>Throttling</Code><Message>Rate exceeded</Message></Error></ErrorResponse>";
+    let made = made(vec![Act::Answer(400, throttled), assumed(now())]).await;
+    made.cloud.open(request(Purpose::Change, true)).await.unwrap();
+    assert_eq!(made.stub.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn the_life_of_credentials_is_told_by_aws_s_clock() {
+    let ahead = now().checked_add(SignedDuration::from_hours(1)).unwrap();
+    let Act::AnswerWith(status, mut headers, body) = assumed(ahead) else { panic!() };
+    let date = jiff::fmt::rfc2822::to_string(&ahead.to_zoned(jiff::tz::TimeZone::UTC)).unwrap();
+    headers.push(("date", date));
+    let made = made(vec![Act::AnswerWith(status, headers, body)]).await;
+    for (pass, minted) in [(0, 1), (779, 1), (2, 2)] {
+        made.clock.advance(SignedDuration::from_secs(pass));
+        made.cloud.open(request(Purpose::Read, true)).await.unwrap();
+        assert_eq!(made.stub.requests().len(), minted);
+    }
+}
+
+#[tokio::test]
+async fn what_stands_in_the_way_of_a_role_is_told_with_its_mend() {
+    let error = |code: &str, message: &str| {
+        let body =
+            format!("<ErrorResponse><Error><Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>");
+        Act::AnswerWith(403, vec![], body.into_bytes())
+    };
+    for (code, message, mend) in [
+        ("AccessDenied", "not authorized to perform: sts:TagSession on resource", "must also allow sts:TagSession"),
+        ("AccessDenied", "not authorized to perform: sts:SetSourceIdentity", "must also allow sts:SetSourceIdentity"),
+        ("AccessDenied", "not authorized to perform: sts:AssumeRole", "`external_id`"),
+        ("PackedPolicyTooLarge", "Packed size: 120%", "fewer targets"),
+        ("SignatureDoesNotMatch", "Signature expired: 20261121T100000Z", "clock"),
+        ("ExpiredToken", "The security token included in the request is expired", "renew them"),
+    ] {
+        let made = made(vec![error(code, message)]).await;
+        let told = made.cloud.open(request(Purpose::Change, true)).await.unwrap_err().to_string();
+        assert!(told.contains(mend) && !told.contains("hunter2"), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn own_credentials_that_aws_does_not_take_are_looked_up_again() {
+    let expired = "<ErrorResponse><Error><Code>ExpiredToken</Code><Message>expired</Message></Error></ErrorResponse>";
+    let made = made(vec![Act::Answer(403, expired), assumed(now())]).await;
+    made.cloud.open(request(Purpose::Change, true)).await.unwrap_err();
+    let renewed = "[default]\naws_access_key_id = AKIDNEW\naws_secret_access_key = hunter2\n";
+    std::fs::write(made.folder.path().join("credentials"), renewed).unwrap();
+    made.cloud.open(request(Purpose::Change, true)).await.unwrap();
+    assert!(made.stub.requests()[1].contains("Credential=AKIDNEW/"));
 }
 
 #[tokio::test]
