@@ -37,7 +37,7 @@ use super::models::Models;
 use super::operation::Auth;
 use super::plugins::{Answer, Call, Retries};
 use super::protocol::Wire;
-use super::redact::redact_typed;
+use super::redact::{REDACTED, redact_typed, secret_texts};
 use super::value::Notation;
 use crate::config::{AwsConfig, LimitsConfig};
 use crate::names::{OperationId, Region};
@@ -145,7 +145,10 @@ impl Client {
                 reason: "the answer has an unexpected type".to_owned(),
                 request_id: None,
             }),
-            Err(error) => Err(failure(&wire, error, in_doubt.load(Ordering::Relaxed))),
+            Err(error) => {
+                let error = failure(&wire, error, in_doubt.load(Ordering::Relaxed));
+                Err(without_secrets(error, &wire, request.arguments))
+            }
         }
     }
 
@@ -317,6 +320,22 @@ fn failure(wire: &Wire, error: SdkError<Error, HttpResponse>, in_doubt: bool) ->
         Some(answer) => CloudError::Unknown { reason: format!("{wire:?}: AWS answered {answer}"), request_id },
         None if in_doubt => CloudError::Unknown { reason: format!("{wire:?}: {}", causes(&error)), request_id },
         None => CloudError::NotSent { reason: format!("{wire:?}: {}", causes(&error)) },
+    }
+}
+
+/// An error that repeats nothing secret of the arguments.
+fn without_secrets(error: CloudError, wire: &Wire, arguments: &Value) -> CloudError {
+    let secrets = match &wire.operation().input {
+        Some(input) => secret_texts(wire.service(), &input.shape, arguments),
+        None => Vec::new(),
+    };
+    let clean = |text: String| secrets.iter().fold(text, |text, secret| text.replace(secret, REDACTED));
+    match error {
+        CloudError::NotSent { reason } => CloudError::NotSent { reason: clean(reason) },
+        CloudError::Refused { code, message, status, request_id } => {
+            CloudError::Refused { code, message: clean(message), status, request_id }
+        }
+        CloudError::Unknown { reason, request_id } => CloudError::Unknown { reason: clean(reason), request_id },
     }
 }
 

@@ -101,6 +101,46 @@ pub fn redact_shape(service: &ServiceModel, shape: &str, value: &Value) -> Resul
     Redaction { service, typed: false }.of_shape(shape, value)
 }
 
+/// The texts that [`redact_shape`] takes out of a value, for taking them out of messages too. AWS repeats arguments in some
+/// of its errors. Texts too short to be told from ordinary words are left out.
+pub(crate) fn secret_texts(service: &ServiceModel, shape: &str, value: &Value) -> Vec<String> {
+    let Ok(shown) = redact_shape(service, shape, value) else { return texts(value) };
+    let mut found = taken_out(value, &shown);
+    found.retain(|text| text.chars().count() >= SHORTEST_TOLD);
+    // the longest first: one may hold another
+    found.sort_by_key(|text| std::cmp::Reverse(text.len()));
+    found.dedup();
+    found
+}
+
+/// Shorter texts would take half of a message with them.
+const SHORTEST_TOLD: usize = 4;
+
+fn taken_out(value: &Value, shown: &Value) -> Vec<String> {
+    match (value, shown) {
+        (Value::Object(members), Value::Object(shown)) => {
+            let nothing = Value::Null;
+            let each = members.iter().map(|(name, value)| taken_out(value, shown.get(name).unwrap_or(&nothing)));
+            each.flatten().collect()
+        }
+        (Value::Array(items), Value::Array(shown)) if items.len() == shown.len() => {
+            items.iter().zip(shown).flat_map(|(value, shown)| taken_out(value, shown)).collect()
+        }
+        (value, shown) if value == shown => Vec::new(),
+        (value, _) => texts(value),
+    }
+}
+
+fn texts(value: &Value) -> Vec<String> {
+    match value {
+        Value::String(text) => vec![text.clone()],
+        Value::Number(number) => vec![number.to_string()],
+        Value::Array(items) => items.iter().flat_map(texts).collect(),
+        Value::Object(members) => members.values().flat_map(texts).collect(),
+        Value::Null | Value::Bool(_) => Vec::new(),
+    }
+}
+
 struct Redaction<'s> {
     service: &'s ServiceModel,
     typed: bool,

@@ -21,6 +21,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::FilterFn;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// What every command may fail with: an error that says what is wrong, where, and what to do.
 pub type Failure = Box<dyn std::error::Error>;
@@ -33,7 +36,7 @@ struct Cli {
     /// configuration folder.
     #[arg(long, global = true, env = "COUNTERSIGN_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// What is logged to standard error, such as `debug` or `countersign=debug`.
+    /// What is logged to standard error, such as `debug` or `countersign=debug`. Libraries log no more than `info`.
     #[arg(
         long,
         global = true,
@@ -113,13 +116,19 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
 /// Structured logs go to standard error: for a person on a terminal, as JSON lines everywhere else.
 fn log(filter: &str) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(filter).map_err(|error| format!("`--log {filter}` is not a filter: {error}"))?;
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let logs = tracing_subscriber::registry().with(filter);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     if std::io::stderr().is_terminal() {
-        logs.init()
+        logs.with(lines.with_filter(tells_no_secret())).init()
     } else {
-        logs.json().init()
+        logs.with(lines.json().with_filter(tells_no_secret())).init()
     }
     Ok(())
+}
+
+/// Below `info` the libraries write requests and answers down as they pass, arguments and credentials included.
+fn tells_no_secret() -> FilterFn {
+    FilterFn::new(|told| *told.level() <= tracing::Level::INFO || told.target().starts_with("countersign"))
 }
 
 fn fail(error: &dyn std::error::Error) -> ExitCode {

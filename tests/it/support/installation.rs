@@ -13,6 +13,9 @@ use super::stub::Stub;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_countersign");
 
+/// The secret of the server's own key.
+pub(crate) const OWN_SECRET: &str = "planted-own-secret";
+
 /// An installation; its folder goes with it.
 pub(crate) struct Installation {
     folder: TempDir,
@@ -58,7 +61,8 @@ profile = "server"
 "#
         );
         let installation = Self::empty();
-        installation.write("credentials", "[server]\naws_access_key_id = AKIASERVER\naws_secret_access_key = secret\n");
+        let key = format!("[server]\naws_access_key_id = AKIASERVER\naws_secret_access_key = {OWN_SECRET}\n");
+        installation.write("credentials", &key);
         installation.write("countersign.toml", &config);
         installation
     }

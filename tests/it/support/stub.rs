@@ -14,8 +14,8 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use self::http::{Connection, Reply, Request};
-pub(crate) use self::world::Instance;
 use self::world::World;
+pub(crate) use self::world::{Instance, KEPT_SECRET, SESSION_SECRET, SESSION_TOKEN};
 
 /// What the stub does with one operation instead of its usual answer. Dry runs are answered as always, but for
 /// [`Misbehaviour::IgnoresDryRun`].

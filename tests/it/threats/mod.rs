@@ -14,6 +14,7 @@ mod t14_ignored_dry_run;
 mod t15_crash;
 mod t16_at_once;
 mod t18_record;
+mod t19_secrets;
 mod t20_arguments;
 mod t21_many_small_calls;
 

@@ -30,6 +30,13 @@ impl Instance {
     }
 }
 
+/// The secrets of all sessions.
+pub(crate) const SESSION_SECRET: &str = "planted-session-secret";
+pub(crate) const SESSION_TOKEN: &str = "planted-session-token";
+
+/// What the stub keeps as a secret, and what it answers where secrets stand.
+pub(crate) const KEPT_SECRET: &str = "planted-kept-secret";
+
 #[derive(Default)]
 pub(crate) struct World {
     instances: BTreeMap<String, Instance>,
@@ -61,6 +68,15 @@ impl World {
                  </DescribeAutoScalingInstancesResult></DescribeAutoScalingInstancesResponse>"
                     .to_owned(),
             ),
+            "GetSecretValue" => Reply::ok(format!("{{\"Name\":\"orders\",\"SecretString\":\"{KEPT_SECRET}\"}}")),
+            "GetParameter" => Reply::ok(format!(
+                "{{\"Parameter\":{{\"Name\":\"orders\",\"Type\":\"SecureString\",\"Value\":\"{KEPT_SECRET}\"}}}}"
+            )),
+            // As AWS does where an argument breaks a rule.
+            "CreateSecret" | "PutParameter" => Reply::error(
+                400,
+                format!("{{\"__type\":\"ValidationException\",\"message\":\"not this: {}\"}}", argument_texts(request)),
+            ),
             other if request.json.is_null() => ec2_error(400, "InvalidAction", &format!("the stub has no {other}")),
             other => Reply::error(400, format!("{{\"__type\":\"UnknownOperationException\",\"message\":\"{other}\"}}")),
         }
@@ -74,8 +90,8 @@ impl World {
         let (session, number) = (request.field("RoleSessionName").unwrap_or_default(), self.sessions);
         Reply::ok(format!(
             "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult><Credentials>\
-             <AccessKeyId>ASIA-{name}-{number}</AccessKeyId><SecretAccessKey>secret</SecretAccessKey>\
-             <SessionToken>token</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>\
+             <AccessKeyId>ASIA-{name}-{number}</AccessKeyId><SecretAccessKey>{SESSION_SECRET}</SecretAccessKey>\
+             <SessionToken>{SESSION_TOKEN}</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>\
              <AssumedRoleUser><AssumedRoleId>AROA:{session}</AssumedRoleId><Arn>{role}</Arn></AssumedRoleUser>\
              </AssumeRoleResult><ResponseMetadata><RequestId>req-stub</RequestId></ResponseMetadata></AssumeRoleResponse>"
         ))
@@ -120,6 +136,11 @@ impl World {
         }
         ec2_answer(&request.operation, &format!("<instancesSet>{items}</instancesSet>"))
     }
+}
+
+fn argument_texts(request: &Request) -> String {
+    let members = request.json.as_object().into_iter().flatten();
+    members.filter_map(|(_, value)| value.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 fn ec2_answer(operation: &str, content: &str) -> Reply {
