@@ -1,11 +1,15 @@
 //! What the agent gets of AWS's answer: sensitive values redacted, projected as the manifest says, cut at a stated size.
+//!
+//! Secrets are redacted in every answer but one: that of a tool whose own effect is `secret`. Only policy and a preview lead
+//! there, so whoever wrote the policy has let the value through. Families and tools with other effects never show one, and
+//! the record holds no answers at all.
 
 use serde_json::{Value, json};
 
 use super::run::Outcome;
 use crate::aws::models::Models;
 use crate::aws::redact::{Direction, redact};
-use crate::names::{OperationId, PlanId};
+use crate::names::{Effect, OperationId, PlanId};
 use crate::ports::CloudReply;
 
 /// The answer of a read: structured and as text.
@@ -34,7 +38,7 @@ pub fn applied(
 ) -> (Value, String) {
     let call = outcome.approved().plan().call().call();
     let spec = call.call().spec();
-    let (result, cut) = fit(without_secrets(models, &spec.operation, &reply.output), most_bytes);
+    let (result, cut) = fit(given(spec.effect, &spec.operation, &reply.output, models), most_bytes);
     let targets: Vec<&str> = call.targets().iter().map(|target| target.arn.as_str()).collect();
     let mut structured = json!({
         "status": "applied",
@@ -52,6 +56,16 @@ pub fn applied(
 fn note(structured: &mut Value, cut: Option<String>) {
     if let (Some(cut), Value::Object(members)) = (cut, structured) {
         members.insert("cut".to_owned(), json!(cut));
+    }
+}
+
+/// Of a tool that is there to return a secret, all; of others what is no secret.
+fn given(effect: Effect, operation: &OperationId, output: &Value, models: &Models) -> Value {
+    match effect {
+        Effect::Secret => output.clone(),
+        Effect::Read | Effect::Write | Effect::Destructive | Effect::Irreversible => {
+            without_secrets(models, operation, output)
+        }
     }
 }
 
@@ -126,6 +140,20 @@ mod tests {
         let (cut, note) = fit(json!({ "Body": "ü".repeat(5000) }), 1000);
         assert!(cut.to_string().len() <= 1000, "{}", cut.to_string().len());
         assert!(note.is_some());
+    }
+
+    #[test]
+    fn a_secret_passes_only_where_the_tool_is_there_to_return_one() {
+        let models = Models::embedded().unwrap();
+        let operation: OperationId = "secretsmanager:GetSecretValue".parse().unwrap();
+        let output = json!({ "Name": "prod/db", "SecretString": "hunter2" });
+        assert_eq!(given(Effect::Secret, &operation, &output, &models), output);
+        for effect in [Effect::Read, Effect::Write, Effect::Destructive, Effect::Irreversible] {
+            let shown = given(effect, &operation, &output, &models);
+            assert_eq!(shown, json!({ "Name": "prod/db", "SecretString": "[redacted]" }), "{effect}");
+        }
+        let odd: OperationId = "nowhere:GetNothing".parse().unwrap();
+        assert!(given(Effect::Read, &odd, &output, &models).get("withheld").is_some());
     }
 
     #[test]
