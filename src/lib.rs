@@ -53,6 +53,7 @@
 //! | [`plan`] | the preview: blast radius, effects, undo, dry run, digest, comparison with the filed plan | changes anything |
 //! | [`credentials`] | the session policy that narrows a call's credentials to its scopes and targets | holds credentials |
 //! | [`approval`] | asking the person, redeeming consent | trusts the client's word for more than the typed text |
+//! | [`roles`] | what an account's roles need for the loaded tools, as templates, and against deployed ones | does IO |
 //! | [`execute`] | arm, run, reconcile | retries a change whose outcome is unknown |
 //! | [`audit`] | events, the hash chain, redaction, export | holds a secret |
 //! | [`own_tools`] | `whoami`, `find_operations`, `list_plans`, `plan_status` | changes anything at AWS |
@@ -85,6 +86,7 @@ pub mod pipeline;
 pub mod plan;
 pub mod policy;
 pub mod ports;
+pub mod roles;
 pub mod sandbox;
 pub mod store;
 #[doc(hidden)]

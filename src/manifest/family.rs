@@ -99,6 +99,17 @@ impl Family {
         self.digest
     }
 
+    /// True where the family takes an operation: no manifest declares it, it isn't left out, and its least effect is among
+    /// the family's. Says nothing on operations that stream events, which are never called.
+    pub fn takes(&self, operation: &OperationId, catalog: &Catalog) -> bool {
+        let floor = catalog.iam().least_effect(operation);
+        catalog.declared(operation).is_none() && !self.leaves_out(operation) && floor >= self.from && floor <= self.to
+    }
+
+    fn leaves_out(&self, operation: &OperationId) -> bool {
+        self.exclude.iter().any(|left_out| *left_out == operation.to_string() || left_out == operation.service())
+    }
+
     /// The tool for one operation. Refused: an operation that doesn't exist, that streams events, that a manifest
     /// declares (the family would go around what the manifest narrows), or whose effect is another family's.
     pub fn expand(&self, operation: &OperationId, catalog: &Catalog, models: &Models) -> Result<ToolSpec, Refused> {
@@ -116,7 +127,7 @@ impl Family {
             let message = format!("`{operation}` streams events, which can't be called here");
             return Err(Refused::new(Code::InvalidArguments, message, "use an operation that answers at once"));
         }
-        if self.exclude.iter().any(|left_out| *left_out == operation.to_string() || left_out == operation.service()) {
+        if self.leaves_out(operation) {
             let message = format!("`{operation}` is left out of `{}`", self.name);
             return Err(Refused::new(Code::Forbidden, message, "ask an operator for a manifest that declares it"));
         }

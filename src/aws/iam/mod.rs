@@ -137,6 +137,22 @@ impl IamFacts {
         secrets::why(operation)
     }
 
+    /// The actions by which operations that change nothing reveal secrets, sorted. Those that reveal other things too
+    /// (`apigateway:GET`) are not among them.
+    pub fn revealing(&self) -> Vec<String> {
+        let mut found: Vec<String> = secrets::SECRETS
+            .iter()
+            .flat_map(|(service, names, _)| names.iter().map(|name| OperationId::new(*service, *name)))
+            .filter_map(|operation| self.actions_for(&operation))
+            .flatten()
+            .filter(|action| action.level.only_reads() && self.reveals_by(&action.name).is_some())
+            .map(|action| action.name)
+            .collect();
+        found.sort();
+        found.dedup();
+        found
+    }
+
     /// Why what an action allows to read is a secret; `None` where it isn't known for one.
     pub fn reveals_by(&self, action: &str) -> Option<&'static str> {
         let (prefix, name) = action.split_once(':')?;

@@ -1,0 +1,287 @@
+//! A role as IAM takes it: trust, permissions in policies under AWS's limits, and a permission boundary.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value, json};
+
+use super::actions::compressed;
+use super::needs::{ADMINISTRATOR, Conditions, RoleNeeds, widest};
+use crate::aws::iam::IamFacts;
+use crate::config::Account;
+use crate::ports::Purpose;
+
+/// Most characters of a managed policy, white space not counted.
+///
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>
+pub const MOST_CHARACTERS: usize = 6144;
+
+/// Most managed policies of a role, by AWS's default quota.
+pub const MOST_POLICIES: usize = 10;
+
+/// What the server does with a role.
+pub const ASSUMING: [&str; 3] = ["sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession"];
+
+/// IAM's key for the region of the endpoint that a call goes to.
+const REQUESTED_REGION: &str = "aws:RequestedRegion";
+
+/// A role to be made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Role {
+    /// What it is for.
+    pub purpose: Purpose,
+    /// Its name.
+    pub name: String,
+    /// Its path, such as `/` or `/agents/`.
+    pub path: String,
+    /// Its ARN.
+    pub arn: String,
+    /// Who may assume it.
+    pub trust: Value,
+    /// What it can do at most, whatever is attached to it.
+    pub boundary: Boundary,
+    /// What it can do, and must not: names and documents of managed policies.
+    pub policies: Vec<(String, Value)>,
+    /// The ARN of AWS's managed policy that covers families.
+    pub managed: Option<String>,
+}
+
+/// A permission boundary.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Boundary {
+    /// A policy of its own.
+    Own {
+        /// Its name.
+        name: String,
+        /// Its text.
+        document: Value,
+    },
+    /// One of AWS's managed policies.
+    Managed(String),
+}
+
+/// Why there is no role.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoRole {
+    /// Nothing asks for it.
+    #[error("no tool that is loaded needs the {0} role")]
+    NothingNeeded(&'static str),
+    /// AWS's limits are too tight.
+    #[error(
+        "the {role} role would need {policies} managed policies, AWS attaches {MOST_POLICIES} at most: load fewer \
+         tools (`toolsets` and `disabled` in `[manifests]`), or cover fewer families (`--families`)"
+    )]
+    TooMany {
+        /// Which role.
+        role: &'static str,
+        /// How many there would be.
+        policies: usize,
+    },
+    /// One statement is too long by itself.
+    #[error(
+        "one statement of the {role} role has {characters} characters, a policy {MOST_CHARACTERS} at most: configure \
+         fewer regions, or load fewer tools"
+    )]
+    TooLong {
+        /// Which role.
+        role: &'static str,
+        /// How long it is.
+        characters: usize,
+    },
+}
+
+/// What roles are made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Ground<'a> {
+    /// The account.
+    pub account: &'a Account,
+    /// The ARN of the server's own identity, which assumes the role.
+    pub trusted: &'a str,
+    /// IAM's facts.
+    pub iam: &'a IamFacts,
+}
+
+/// The word for a role.
+pub fn word(purpose: Purpose) -> &'static str {
+    match purpose {
+        Purpose::Read => "read",
+        Purpose::Change => "change",
+    }
+}
+
+impl Role {
+    /// Makes a role of what it needs.
+    ///
+    /// # Errors
+    /// Where nothing is needed, or AWS's limits are too tight.
+    pub fn of(needs: &RoleNeeds, purpose: Purpose, ground: Ground<'_>) -> Result<Self, NoRole> {
+        if needs.is_empty() {
+            return Err(NoRole::NothingNeeded(word(purpose)));
+        }
+        let (name, path) = name_and_path(ground.account, purpose);
+        let partition = ground.account.regions.first().map_or("aws", |region| region.partition());
+        let documents = policies(needs, purpose, ground.iam)?;
+        let policies = documents.into_iter().enumerate();
+        Ok(Self {
+            arn: format!("arn:{partition}:iam::{}:role{path}{name}", ground.account.id),
+            trust: trust(ground.account, ground.trusted),
+            boundary: boundary(needs, partition, &name, ground.account, ground.iam),
+            managed: needs.managed().map(|name| managed(partition, name)),
+            policies: policies.map(|(index, document)| (format!("{name}-{}", index + 1), document)).collect(),
+            purpose,
+            name,
+            path,
+        })
+    }
+}
+
+/// The configured role's, or the usual one's.
+fn name_and_path(account: &Account, purpose: Purpose) -> (String, String) {
+    let configured = match purpose {
+        Purpose::Read => &account.read_role,
+        Purpose::Change => &account.change_role,
+    };
+    let resource = configured.as_deref().and_then(|arn| arn.splitn(6, ':').nth(5)?.strip_prefix("role/"));
+    match resource.map(|resource| resource.rsplit_once('/').unwrap_or(("", resource))) {
+        Some(("", name)) => (name.to_owned(), "/".to_owned()),
+        Some((path, name)) => (name.to_owned(), format!("/{path}/")),
+        None => (format!("countersign-{}", word(purpose)), "/".to_owned()),
+    }
+}
+
+/// The server's own identity alone, with the account's external id, and only where it says for whom.
+fn trust(account: &Account, trusted: &str) -> Value {
+    let mut conditions = Map::from_iter([("StringLike".to_owned(), json!({ "sts:SourceIdentity": "*" }))]);
+    if let Some(id) = &account.external_id {
+        conditions.insert("StringEquals".to_owned(), json!({ "sts:ExternalId": id }));
+    }
+    document(vec![json!({
+        "Effect": "Allow",
+        "Principal": { "AWS": trusted },
+        "Action": ASSUMING,
+        "Condition": conditions,
+    })])
+}
+
+/// What stands in a statement besides its actions.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Frame {
+    denies: bool,
+    regions: BTreeSet<String>,
+    conditions: Conditions,
+    resources: BTreeSet<String>,
+}
+
+impl Frame {
+    fn statement(&self, actions: &[String]) -> Value {
+        if self.denies {
+            return json!({ "Effect": "Deny", "Action": actions, "Resource": self.resources });
+        }
+        let mut conditions: BTreeMap<&str, BTreeMap<&str, BTreeSet<&str>>> = BTreeMap::new();
+        for (operator, key, values) in &self.conditions {
+            conditions.entry(operator).or_default().entry(key).or_default().extend(values.iter().map(String::as_str));
+        }
+        let regions = self.regions.iter().map(String::as_str).collect();
+        conditions.entry("StringEquals").or_default().insert(REQUESTED_REGION, regions);
+        json!({ "Effect": "Allow", "Action": actions, "Resource": self.resources, "Condition": conditions })
+    }
+}
+
+/// The statements, split over policies that are each short enough.
+fn policies(needs: &RoleNeeds, purpose: Purpose, iam: &IamFacts) -> Result<Vec<Value>, NoRole> {
+    let mut policies: Vec<Vec<Value>> = vec![Vec::new()];
+    for (frame, actions) in frames(needs) {
+        let mut current: Vec<String> = Vec::new();
+        for action in compressed(actions.iter().map(String::as_str), iam) {
+            current.push(action.clone());
+            let Some(last) = policies.last() else { continue };
+            let longer: Vec<Value> = last.iter().cloned().chain([frame.statement(&current)]).collect();
+            if characters(&document(longer)) <= MOST_CHARACTERS {
+                continue;
+            }
+            current.pop();
+            if !current.is_empty()
+                && let Some(last) = policies.last_mut()
+            {
+                last.push(frame.statement(&current));
+            }
+            current = vec![action];
+            let alone = characters(&document(vec![frame.statement(&current)]));
+            if alone > MOST_CHARACTERS {
+                return Err(NoRole::TooLong { role: word(purpose), characters: alone });
+            }
+            policies.push(Vec::new());
+        }
+        if let Some(last) = policies.last_mut() {
+            last.push(frame.statement(&current));
+        }
+    }
+    policies.retain(|statements| !statements.is_empty());
+    match policies.len() + usize::from(needs.managed().is_some()) {
+        0..=MOST_POLICIES => Ok(policies.into_iter().map(document).collect()),
+        count => Err(NoRole::TooMany { role: word(purpose), policies: count }),
+    }
+}
+
+/// The permissions grouped: actions that share all else stand together.
+fn frames(needs: &RoleNeeds) -> BTreeMap<Frame, BTreeSet<String>> {
+    let mut by_action: BTreeMap<(&BTreeSet<String>, &Conditions, &str), BTreeSet<String>> = BTreeMap::new();
+    for (permission, _) in needs.iter() {
+        let key = (&permission.regions, &permission.conditions, permission.action.as_str());
+        by_action.entry(key).or_default().insert(permission.resource.clone());
+    }
+    let mut frames: BTreeMap<Frame, BTreeSet<String>> = BTreeMap::new();
+    for ((regions, conditions, action), resources) in by_action {
+        let resources = widest(&resources);
+        let frame = Frame { denies: false, regions: regions.clone(), conditions: conditions.clone(), resources };
+        frames.entry(frame).or_default().insert(action.to_owned());
+    }
+    if !needs.denied().is_empty() {
+        let everything = BTreeSet::from(["*".to_owned()]);
+        let frame =
+            Frame { denies: true, regions: BTreeSet::new(), conditions: Conditions::new(), resources: everything };
+        frames.insert(frame, needs.denied().clone());
+    }
+    frames
+}
+
+/// The very actions the role needs, on any resource: whatever is attached to the role later, it can do nothing else. With a
+/// family, a read role stays within AWS's `ReadOnlyAccess`, and a change role can at least not change itself.
+fn boundary(needs: &RoleNeeds, partition: &str, name: &str, account: &Account, iam: &IamFacts) -> Boundary {
+    let own = |document| Boundary::Own { name: format!("{name}-boundary"), document };
+    match needs.managed() {
+        Some(ADMINISTRATOR) => {
+            let mine = ["role", "policy"].map(|kind| format!("arn:{partition}:iam::{}:{kind}/*{name}*", account.id));
+            own(document(vec![
+                json!({ "Effect": "Allow", "Action": "*", "Resource": "*" }),
+                json!({ "Effect": "Deny", "Action": "iam:*", "Resource": mine }),
+            ]))
+        }
+        Some(family) => Boundary::Managed(managed(partition, family)),
+        None => {
+            let actions = compressed(needs.actions(), iam);
+            let exact = document(vec![json!({ "Effect": "Allow", "Action": actions, "Resource": "*" })]);
+            if characters(&exact) <= MOST_CHARACTERS {
+                return own(exact);
+            }
+            let services: BTreeSet<String> = needs
+                .actions()
+                .iter()
+                .map(|action| format!("{}:*", action.split(':').next().unwrap_or_default()))
+                .collect();
+            own(document(vec![json!({ "Effect": "Allow", "Action": services, "Resource": "*" })]))
+        }
+    }
+}
+
+fn managed(partition: &str, name: &str) -> String {
+    format!("arn:{partition}:iam::aws:policy/{name}")
+}
+
+fn document(statements: Vec<Value>) -> Value {
+    json!({ "Version": "2012-10-17", "Statement": statements })
+}
+
+/// As AWS counts: without white space between the parts.
+pub(super) fn characters(document: &Value) -> usize {
+    document.to_string().chars().count()
+}

@@ -1,0 +1,246 @@
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::actions::expanded;
+use super::compare::{Difference, compare};
+use super::deployed::{Deployed, Matcher, Policy};
+use super::glob::covers_action;
+use super::needs::{Families, Ground, Needs, RoleNeeds};
+use super::role::{self, Boundary, MOST_CHARACTERS, MOST_POLICIES, NoRole, Role, characters};
+use super::template::{Format, template};
+use crate::aws::iam::IamFacts;
+use crate::aws::models::Models;
+use crate::config::{Account, ManifestsConfig};
+use crate::manifest::catalog::Catalog;
+use crate::names::{OperationId, Region, Stage};
+use crate::ports::Purpose;
+
+const SERVER: &str = "arn:aws:iam::999999999999:role/countersign-server";
+
+fn account() -> Account {
+    Account {
+        name: "shop-prod".to_owned(),
+        id: "444455556666".to_owned(),
+        stage: Stage::Prod,
+        regions: vec![Region::new("eu-central-1")],
+        read_role: Some("arn:aws:iam::444455556666:role/agents/shop-read".to_owned()),
+        change_role: None,
+        external_id: Some("shop".to_owned()),
+    }
+}
+
+fn signed_for(operation: &OperationId, region: &Region) -> String {
+    if operation.service() == "iam" { "us-east-1".to_owned() } else { region.as_str().to_owned() }
+}
+
+struct Bench {
+    iam: IamFacts,
+    account: Account,
+    catalog: Catalog,
+}
+
+impl Bench {
+    fn new(config: &ManifestsConfig) -> Self {
+        let (models, iam) = (Models::embedded().unwrap(), IamFacts::embedded().unwrap());
+        let catalog = Catalog::load(config, &models, &iam).unwrap();
+        Self { iam, account: account(), catalog }
+    }
+
+    fn needs(&self, families: Families) -> Needs {
+        let Self { account, catalog, .. } = self;
+        Needs::of(Ground { account, catalog, families, signed_for: &signed_for })
+    }
+
+    fn role(&self, needs: &RoleNeeds, purpose: Purpose) -> Result<Role, NoRole> {
+        Role::of(needs, purpose, role::Ground { account: &self.account, trusted: SERVER, iam: &self.iam })
+    }
+
+    fn roles(&self, families: Families) -> [Role; 2] {
+        let needs = self.needs(families);
+        [self.role(&needs.read, Purpose::Read).unwrap(), self.role(&needs.change, Purpose::Change).unwrap()]
+    }
+
+    fn compare(&self, deployed: &Deployed, needs: &RoleNeeds) -> Difference {
+        compare(deployed, needs, &self.account, &self.iam)
+    }
+}
+
+fn shipped() -> Bench {
+    Bench::new(&ManifestsConfig::default())
+}
+
+/// A role as IAM would give it back.
+fn deployed(role: &Role) -> Deployed {
+    let policy = |name: &str, document: &Value| Policy::parse(name, &document.to_string()).unwrap();
+    Deployed {
+        trust: policy("trust", &role.trust),
+        policies: role.policies.iter().map(|(name, document)| policy(name, document)).collect(),
+        managed: role.managed.iter().map(|arn| arn.rsplit('/').next().unwrap().to_owned()).collect(),
+        boundary: match &role.boundary {
+            Boundary::Own { name, document } => Some(policy(name, document)),
+            Boundary::Managed(arn) => {
+                let everything = json!({ "Statement": { "Effect": "Allow", "Action": "*", "Resource": "*" } });
+                Some(policy(arn, &everything))
+            }
+        },
+    }
+}
+
+#[test]
+fn the_roles_of_the_shipped_tools_are_as_they_were() {
+    let bench = shipped();
+    let roles = bench.roles(Families::None);
+    insta::assert_snapshot!(format!("{:#}", template(&bench.account, &roles, Format::Json)));
+}
+
+#[test]
+fn templates_for_deployment_are_whole() {
+    let bench = shipped();
+    let roles = bench.roles(Families::Read);
+    let stack = template(&bench.account, &roles, Format::CloudFormation);
+    let resources = stack["Resources"].as_object().unwrap();
+    for (name, resource) in resources {
+        let properties = resource["Properties"].as_object().unwrap();
+        match resource["Type"].as_str().unwrap() {
+            "AWS::IAM::ManagedPolicy" => assert_eq!(properties["PolicyDocument"]["Version"], "2012-10-17", "{name}"),
+            "AWS::IAM::Role" => {
+                let refs = properties["ManagedPolicyArns"].as_array().unwrap();
+                assert!(!refs.is_empty() && refs.len() <= MOST_POLICIES, "{name}");
+                for to in refs.iter().chain([&properties["PermissionsBoundary"]]).filter_map(|to| to.get("Ref")) {
+                    assert!(resources.contains_key(to.as_str().unwrap()), "{name} refers to {to}");
+                }
+            }
+            other => panic!("{other}"),
+        }
+    }
+    assert_eq!(stack["Outputs"].as_object().unwrap().len(), 2);
+
+    let terraform = template(&bench.account, &roles, Format::Terraform);
+    let policies = terraform["resource"]["aws_iam_policy"].as_object().unwrap();
+    for (name, policy) in policies {
+        let text = policy["policy"].as_str().unwrap().replace("$${", "${").replace("%%{", "%{");
+        assert!(Policy::parse(name, &text).is_ok(), "{name}");
+    }
+    let attached = terraform["resource"]["aws_iam_role_policy_attachment"].as_object().unwrap();
+    for (name, attachment) in attached {
+        let own = format!("${{aws_iam_policy.{name}.arn}}");
+        assert!(
+            name.ends_with("_managed") || (policies.contains_key(name) && attachment["policy_arn"] == own),
+            "{name}"
+        );
+    }
+    insta::assert_snapshot!(format!(
+        "{:#}",
+        template(&bench.account, &shipped().roles(Families::None), Format::Terraform)["resource"]["aws_iam_role"]
+    ));
+}
+
+#[test]
+fn a_role_made_from_needs_has_what_is_needed_and_nothing_else() {
+    let bench = shipped();
+    for families in [Families::None, Families::Read] {
+        let needs = bench.needs(families);
+        for (needs, role) in [&needs.read, &needs.change].into_iter().zip(bench.roles(families)) {
+            let difference = bench.compare(&deployed(&role), needs);
+            assert!(difference.is_none(), "{families:?} {}: {difference:#?}", role.name);
+        }
+    }
+}
+
+#[test]
+fn differences_of_a_deployed_role_are_told_in_both_directions() {
+    let bench = shipped();
+    let needs = bench.needs(Families::None);
+    let [_, change] = bench.roles(Families::None);
+    let with = |statements: Value, trust: Value| {
+        let policy = |name, document: Value| Policy::parse(name, &document.to_string()).unwrap();
+        Deployed {
+            trust: policy("trust", json!({ "Statement": trust })),
+            policies: vec![policy("grown", json!({ "Version": "2012-10-17", "Statement": statements }))],
+            managed: vec!["PowerUserAccess".to_owned()],
+            boundary: None,
+        }
+    };
+    let grown = with(
+        json!([
+            { "Effect": "Allow", "Action": ["ec2:*", "iam:PassRole"], "Resource": "*" },
+            { "Effect": "Allow", "Action": "s3:DeleteBucket", "Resource": "arn:aws:s3:::*",
+              "Condition": { "StringEquals": { "aws:RequestedRegion": "eu-central-1" } } },
+            { "Effect": "Allow", "Action": "rds:*", "Resource": "*", "Condition": { "Bool": { "aws:MultiFactorAuthPresent": "true" } } },
+            { "Effect": "Deny", "Action": "rds:Add*", "Resource": "*" },
+        ]),
+        json!([{ "Effect": "Allow", "Principal": { "AWS": "*" }, "Action": "sts:AssumeRole" }]),
+    );
+    let Difference { missing, too_much } = bench.compare(&grown, &needs.change);
+    insta::assert_snapshot!(format!("missing\n{}\n\ntoo much\n{}", missing.join("\n"), too_much.join("\n")));
+
+    let mut narrowed = deployed(&change);
+    narrowed.boundary =
+        Some(Policy::parse("b", r#"{"Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}}"#).unwrap());
+    let difference = bench.compare(&narrowed, &needs.change);
+    assert!(difference.too_much.is_empty(), "{difference:#?}");
+    assert!(difference.missing.iter().all(|line| line.contains("beyond the permission boundary")), "{difference:#?}");
+    assert!(!difference.missing.iter().any(|line| line.contains("s3:")), "{difference:#?}");
+}
+
+#[test]
+fn the_reading_role_of_a_family_reads_and_reveals_nothing() {
+    let bench = shipped();
+    let [read, change] = bench.roles(Families::Read);
+    for (name, document) in read.policies.iter().chain(&change.policies) {
+        assert!(characters(document) <= MOST_CHARACTERS, "{name}: {}", characters(document));
+    }
+    let deployed = deployed(&read);
+    let statements = || deployed.policies.iter().flat_map(|policy| &policy.statements);
+    let actions = |allows: bool| -> BTreeSet<String> {
+        let of = |statement: &super::deployed::Statement| match &statement.actions {
+            Matcher::Any(patterns) => patterns.iter().flat_map(|pattern| expanded(pattern, &bench.iam)).collect(),
+            Matcher::NoneOf(_) => Vec::new(),
+        };
+        statements().filter(|statement| statement.allows == allows).flat_map(of).collect()
+    };
+    for action in actions(true) {
+        assert!(bench.iam.action(&action).unwrap().level.only_reads(), "{action}");
+        assert_eq!(bench.iam.reveals_by(&action), None, "{action}");
+    }
+    let denied = actions(false);
+    for secret in ["secretsmanager:GetSecretValue", "ssm:GetParameters", "lambda:GetFunction", "ec2:GetPasswordData"] {
+        assert!(denied.contains(secret), "{secret}");
+    }
+    let managed = "arn:aws:iam::aws:policy/ReadOnlyAccess".to_owned();
+    assert_eq!((read.managed, read.boundary), (Some(managed.clone()), Boundary::Managed(managed)));
+    assert_eq!(change.managed, None);
+}
+
+#[test]
+fn a_role_for_all_families_may_nearly_everything_and_it_is_told() {
+    let bench = shipped();
+    let needs = bench.needs(Families::All);
+    assert!(needs.change.escalations(&bench.iam).len() >= 60);
+    let role = bench.role(&needs.change, Purpose::Change).unwrap();
+    assert!(role.policies.len() <= MOST_POLICIES);
+    let Boundary::Own { document, .. } = role.boundary else { panic!("{:?}", role.boundary) };
+    assert_eq!(document["Statement"][1]["Effect"], "Deny");
+    assert!(shipped().needs(Families::Read).change.escalations(&bench.iam).is_empty());
+    assert!(shipped().needs(Families::Read).read.escalations(&bench.iam).is_empty());
+}
+
+#[test]
+fn a_role_without_tools_is_none() {
+    let bench = Bench::new(&ManifestsConfig { toolsets: vec!["aws".to_owned()], ..ManifestsConfig::default() });
+    let needs = bench.needs(Families::None);
+    assert_eq!(bench.role(&needs.change, Purpose::Change), Err(NoRole::NothingNeeded("change")));
+}
+
+#[test]
+fn every_scope_of_every_tool_is_within_its_role() {
+    let bench = shipped();
+    let needs = bench.needs(Families::None);
+    for tool in bench.catalog.tools() {
+        let role = if tool.effect.changes() { &needs.change } else { &needs.read };
+        for action in tool.scopes.iter().flat_map(|scope| &scope.actions) {
+            assert!(role.actions().iter().any(|own| covers_action(own, action)), "{}: {action}", tool.name);
+        }
+    }
+}
