@@ -129,6 +129,33 @@ impl ResolvedCall {
     }
 }
 
+/// The session policies of a call as its arguments alone tell them, before any target is read: that of the reads, and that
+/// of the change where it is one.
+///
+/// # Errors
+/// As [`resolve`]; and where a scope asks for a target's state.
+pub fn policies_unread(
+    call: &ValidatedCall,
+    cloud: &dyn Cloud,
+    models: &Models,
+    iam: &IamFacts,
+) -> Result<(SessionPolicy, Option<SessionPolicy>), Refused> {
+    let spec = call.spec();
+    let scene = scene(call, models, &[]);
+    let contexts = match &spec.targets {
+        None => vec![scene.context_without_target()],
+        Some(targets) => {
+            let named = names(targets, call)?.into_iter().map(|name| scene.context_named(targets, &name));
+            named.collect::<Result<_, _>>().map_err(|error| refused(&spec.name, error.into()))?
+        }
+    };
+    let scoping = scoping(call, cloud, iam);
+    let reading = scoping.reading(spec, &contexts)?;
+    let changes = spec.effect.changes() || spec.effect.needs_preview();
+    let changing = changes.then(|| scoping.changing(spec, &contexts)).transpose()?;
+    Ok((reading, changing))
+}
+
 fn scene<'a>(call: &'a ValidatedCall, models: &'a Models, tag_rules: &'a [TagRule]) -> Scene<'a> {
     let (account, region, arguments) = (call.account(), call.region(), call.arguments());
     Scene { tool: &call.spec().name, account, region, arguments, models, tag_rules }

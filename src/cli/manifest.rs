@@ -11,11 +11,13 @@ use serde_json::json;
 use super::problems;
 use crate::aws::iam::IamFacts;
 use crate::aws::models::{Models, nearest};
-use crate::config::{self, Environment, ManifestsConfig};
+use crate::config::{self, Account, Environment, ManifestsConfig};
 use crate::document::Problems;
 use crate::manifest::catalog::{Catalog, Entry};
 use crate::manifest::raw;
 use crate::manifest::spec::{DryRunKind, Tool, UndoSpec};
+use crate::names::{OperationId, Region, Stage};
+use crate::roles::needs::{Families, Ground, Needs, RoleNeeds};
 
 /// `countersign manifest ...`
 #[derive(Debug, Args)]
@@ -70,12 +72,16 @@ pub fn run(args: &ManifestArgs, config: Option<&Path>) -> Result<ExitCode, Box<d
             };
             Ok(format!("{}\n", serde_json::to_string_pretty(&schema)?))
         }
-        ManifestCommand::Check { paths } if !paths.is_empty() => Catalog::check(paths, &models, &iam).map(all_good),
-        ManifestCommand::Check { .. } => configured(config, &models)
-            .and_then(|manifests| {
-                Ok(Catalog::check(&manifests.folders, &models, &iam)? + Catalog::check_shipped(&models, &iam)?)
+        ManifestCommand::Check { paths } if !paths.is_empty() => {
+            Catalog::check(paths, &models, &iam).and_then(|count| {
+                let manifests = ManifestsConfig { folders: paths.clone(), ..ManifestsConfig::default() };
+                Ok(all_good(count) + &ways_up(&Catalog::load(&manifests, &models, &iam)?))
             })
-            .map(all_good),
+        }
+        ManifestCommand::Check { .. } => configured(config, &models).and_then(|manifests| {
+            let count = Catalog::check(&manifests.folders, &models, &iam)? + Catalog::check_shipped(&models, &iam)?;
+            Ok(all_good(count) + &ways_up(&Catalog::load(&manifests, &models, &iam)?))
+        }),
         ManifestCommand::List { json } => load(config, &models, &iam).map(|catalog| match json {
             true => list_json(&catalog),
             false => list(&catalog),
@@ -99,6 +105,32 @@ pub fn run(args: &ManifestArgs, config: Option<&Path>) -> Result<ExitCode, Box<d
 
 fn all_good(count: usize) -> String {
     format!("{count} manifests are good\n")
+}
+
+/// The known ways to more permissions: those that a tool's manifest accepts, and those that the tools of a role make up
+/// together.
+fn ways_up(catalog: &Catalog) -> String {
+    let accepted = catalog.tools().flat_map(|tool| {
+        tool.escalates.iter().map(|id| {
+            format!("note: `{}` contains `{id}`, a known way to more permissions, as its manifest says\n", tool.name)
+        })
+    });
+    let account = Account {
+        name: "any".to_owned(),
+        id: "111122223333".to_owned(),
+        stage: Stage::Dev,
+        regions: vec![Region::new("us-east-1")],
+        read_role: None,
+        change_role: None,
+        external_id: None,
+    };
+    let signed_for = |_: &OperationId, region: &Region| region.as_str().to_owned();
+    let needs = Needs::of(Ground { account: &account, catalog, families: Families::None, signed_for: &signed_for });
+    let of = |role: &str, needs: &RoleNeeds| {
+        let found = needs.escalations(catalog.iam());
+        found.iter().map(|escalation| format!("note: {}\n", super::iam::told(role, escalation))).collect::<String>()
+    };
+    accepted.collect::<String>() + &of("read", &needs.read) + &of("change", &needs.change)
 }
 
 fn configured(config: Option<&Path>, models: &Models) -> Result<ManifestsConfig, Problems> {

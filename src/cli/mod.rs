@@ -5,6 +5,7 @@ mod audit_line;
 pub mod breaker;
 pub mod config;
 pub mod demo;
+pub mod iam;
 pub mod manifest;
 pub mod plans;
 pub mod policy;
@@ -59,6 +60,8 @@ enum Command {
     Config(config::ConfigArgs),
     /// Check what agents may do.
     Policy(policy::PolicyArgs),
+    /// Make, look into and check the roles at AWS.
+    Iam(iam::IamArgs),
     /// Verify, follow and export the record.
     Audit(audit::AuditArgs),
     /// List plans.
@@ -104,6 +107,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Manifest(args) => manifest::run(&args, config),
         Command::Config(args) => config::run(&args, config),
         Command::Policy(args) => policy::run(&args, config).await,
+        Command::Iam(args) => iam::run(args, config).await,
         Command::Audit(args) => audit::run(args, store).await,
         Command::Plans(args) => plans::list(args, store).await,
         Command::Plan(args) => plans::run(args, store).await,

@@ -14,6 +14,7 @@ mod clients;
 mod demo;
 mod policies;
 mod readme;
+mod roles;
 mod sandbox;
 mod scopes;
 mod support;

@@ -1,0 +1,144 @@
+//! Roles: that what `iam template` makes can be deployed and is enough, and that `iam check` sees every difference.
+
+use countersign::sandbox::DEV;
+use serde_json::{Value, json};
+
+use crate::support::clouds::root_call;
+use crate::support::{Act, Installation, NEWEST, Ran, Session, sandbox};
+
+const SERVER: &str = "arn:aws:iam::111122223333:user/countersign-server";
+
+/// An installation whose account shop-dev has roles of the test's own, and a profile that may read IAM there.
+async fn installation(name: &str) -> Installation {
+    let sandbox = sandbox().await;
+    let arn = |purpose: &str| format!("arn:aws:iam::{}:role/{name}-{purpose}", DEV.id);
+    let installation = Installation::before_sandbox(sandbox)
+        .set("accounts.shop-dev.read_role", arn("read"))
+        .set("accounts.shop-dev.change_role", arn("change"));
+    let read = |file: &str| std::fs::read_to_string(sandbox.folder().join(file)).unwrap();
+    installation.write("keys", &format!("{}\n{}", read("credentials"), read("root-credentials")));
+    installation.set("aws.credentials_file", "keys")
+}
+
+fn template(installation: &Installation, families: &str) -> Value {
+    let ran = installation.run(&[
+        "iam",
+        "template",
+        "--account",
+        "shop-dev",
+        "--trust",
+        SERVER,
+        "--families",
+        families,
+        "--format",
+        "json",
+    ]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    serde_json::from_str(&ran.out).unwrap()
+}
+
+fn check(installation: &Installation, families: &str) -> Ran {
+    let profile = format!("root-{}", DEV.id);
+    installation.run(&["iam", "check", "--account", "shop-dev", "--profile", &profile, "--families", families])
+}
+
+async fn deploy(template: &Value) {
+    for role in template["roles"].as_array().unwrap() {
+        let policy = async |name: &Value, document: &Value| -> String {
+            let arguments = json!({ "PolicyName": name, "PolicyDocument": document.to_string() });
+            let made = root_call(&DEV, "iam:CreatePolicy", arguments).await.unwrap();
+            made["Policy"]["Arn"].as_str().unwrap().to_owned()
+        };
+        let boundary = match role["boundary"].get("arn") {
+            Some(arn) => arn.as_str().unwrap().to_owned(),
+            None => policy(&role["boundary"]["name"], &role["boundary"]["document"]).await,
+        };
+        let arguments = json!({
+            "RoleName": role["name"], "AssumeRolePolicyDocument": role["trust"].to_string(),
+            "PermissionsBoundary": boundary,
+        });
+        root_call(&DEV, "iam:CreateRole", arguments).await.unwrap();
+        let mut attached: Vec<String> = role["managed"].as_str().map(str::to_owned).into_iter().collect();
+        for one in role["policies"].as_array().unwrap() {
+            attached.push(policy(&one["name"], &one["document"]).await);
+        }
+        for arn in attached {
+            let arguments = json!({ "RoleName": role["name"], "PolicyArn": arn });
+            root_call(&DEV, "iam:AttachRolePolicy", arguments).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn generated_roles_are_as_needed_enough_to_work_with_and_every_change_of_them_is_seen() {
+    let installation = installation("made").await;
+    let missing = check(&installation, "none");
+    assert_eq!(missing.code, Some(1), "{missing:?}");
+    assert!(missing.out.contains("there is no such role"), "{missing:?}");
+
+    deploy(&template(&installation, "none")).await;
+    let good = check(&installation, "none");
+    assert_eq!(good.code, Some(0), "{good:?}");
+    assert_eq!(good.out.matches(": as needed").count(), 2, "{good:?}");
+
+    let session = Session::start(&installation, NEWEST, Act::HasNoForms).await;
+    let delete = json!({ "account": "shop-dev", "TableName": "orders", "reason": "to look" });
+    let preview = session.preview("dynamodb_delete_table", &delete).await;
+    assert!(preview["plan_id"].is_string(), "{preview:#}");
+    session.end().await;
+
+    let wide =
+        json!({ "Version": "2012-10-17", "Statement": { "Effect": "Allow", "Action": "dynamodb:*", "Resource": "*" } });
+    let arguments = json!({ "RoleName": "made-change", "PolicyName": "grown", "PolicyDocument": wide.to_string() });
+    root_call(&DEV, "iam:PutRolePolicy", arguments).await.unwrap();
+    let detached =
+        json!({ "RoleName": "made-read", "PolicyArn": format!("arn:aws:iam::{}:policy/made-read-1", DEV.id) });
+    root_call(&DEV, "iam:DetachRolePolicy", detached).await.unwrap();
+    let changed = check(&installation, "none");
+    assert_eq!(changed.code, Some(1), "{changed:?}");
+    let lines: Vec<&str> = changed.out.lines().map(str::trim).collect();
+    let has = |start: &str, end: &str| lines.iter().any(|line| line.starts_with(start) && line.ends_with(end));
+    assert!(has("missing: dynamodb:DescribeTable on ", "not allowed (for dynamodb_delete_table)"), "{}", changed.out);
+    assert!(
+        has("too much: dynamodb:DeleteTable on *: on more than any tool needs", "(policy `grown`)"),
+        "{}",
+        changed.out
+    );
+}
+
+#[tokio::test]
+async fn roles_that_cover_families_are_checked_by_what_covers_them() {
+    let installation = installation("family").await;
+    deploy(&template(&installation, "read")).await;
+    let good = check(&installation, "read");
+    assert_eq!(good.code, Some(0), "{good:?}");
+    let narrower = check(&installation, "none");
+    assert_eq!(narrower.code, Some(1), "{narrower:?}");
+    assert!(narrower.out.contains("too much: AWS's `ReadOnlyAccess` is attached"), "{narrower:?}");
+}
+
+#[tokio::test]
+async fn the_scope_of_a_call_is_told_without_asking_anybody() {
+    let installation = Installation::before("http://127.0.0.1:9");
+    let arguments = r#"{"InstanceIds": ["i-0abc", "i-*"]}"#;
+    let ran = installation.run(&["iam", "scope", "ec2_terminate_instances", arguments, "--account", "shop-prod"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    insta::assert_snapshot!(ran.out);
+    let read = installation.run(&["iam", "scope", "s3_list_objects", r#"{"Bucket": "b"}"#, "--account", "shop-dev"]);
+    let read: Value = serde_json::from_str(&read.out).unwrap();
+    assert!(read["read"]["policy"].is_object() && read.get("change").is_none(), "{read:#}");
+    for (arguments, wanted) in [
+        (
+            &["iam", "scope", "ec2_terminate_instances"][..],
+            "which account? add `--account` with one of `shop-dev`, `shop-prod`",
+        ),
+        (&["iam", "scope", "ec2_terminate", "--account", "shop-dev"], "ec2_terminate"),
+        (&["iam", "scope", "s3_list_objects", "{}", "--account", "shopdev"], "did you mean `shop-dev`?"),
+        (&["iam", "scope", "s3_list_objects", "[]", "--account", "shop-dev"], "this is not a JSON object"),
+        (&["iam", "template", "--account", "shop-dev", "--trust", "*"], "write `arn:aws:iam::ACCOUNT:role/NAME`"),
+    ] {
+        let ran = installation.run(arguments);
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        assert!(ran.err.contains(wanted), "{ran:?}");
+    }
+}
