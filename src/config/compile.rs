@@ -131,7 +131,12 @@ impl Compiler<'_> {
                 self.wrong(&format!("/manifests/folders/{index}"), message, "create it, or take it out");
             }
         }
-        ManifestsConfig { folders, toolsets: raw.toolsets, disabled: raw.disabled }
+        let pointers = |key: &str, names: &[String]| -> Vec<String> {
+            (0..names.len()).map(|index| format!("/manifests/{key}/{index}")).collect()
+        };
+        let pointers = pointers("toolsets", &raw.toolsets).into_iter().chain(pointers("disabled", &raw.disabled));
+        let places = pointers.map(|pointer| (pointer.clone(), self.document.problem(&pointer, "", ""))).collect();
+        ManifestsConfig { folders, toolsets: raw.toolsets, disabled: raw.disabled, places }
     }
 }
 

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
+use crate::document::Problem;
 use crate::names::{Agent, Human, Region, Stage};
 use crate::policy::set::People;
 use crate::policy::windows::Windows;
@@ -258,4 +259,6 @@ pub struct ManifestsConfig {
     pub toolsets: Vec<String>,
     /// Tools that don't exist here.
     pub disabled: Vec<String>,
+    /// Where the names stand in the file, by their JSON pointers, such as `/manifests/disabled/0`.
+    pub places: BTreeMap<String, Problem>,
 }

@@ -24,6 +24,11 @@ impl Problem {
         Self { source, bytes, message, mend }
     }
 
+    /// Something else that is wrong at the same place.
+    pub fn saying(&self, message: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self { message: message.into(), mend: mend.into(), ..self.clone() }
+    }
+
     /// The file.
     pub fn file(&self) -> &Path {
         self.source.path()

@@ -267,12 +267,16 @@ fn check_names(config: &ManifestsConfig, tools: &[ToolSpec], families: &[Family]
     let toolsets = || tools.iter().map(|tool| tool.toolset.as_str()).chain(families.iter().map(Family::toolset));
     let source = Source::new("countersign.toml", "");
     let mut check = |key: &str, kind: &str, wanted: &[String], known: Vec<&str>| {
-        for name in wanted.iter().filter(|name| !known.contains(&name.as_str())) {
+        for (index, name) in wanted.iter().enumerate().filter(|(_, name)| !known.contains(&name.as_str())) {
             let mend = match nearest(name, known.iter().copied()).first() {
                 Some(best) => format!("did you mean `{best}`?"),
                 None => "`countersign manifest list` names them all".to_owned(),
             };
-            problems.push(source.problem(0..0, format!("`{key}` in `[manifests]`: there is no {kind} `{name}`"), mend));
+            let message = format!("`{key}` in `[manifests]`: there is no {kind} `{name}`");
+            problems.push(match config.places.get(&format!("/manifests/{key}/{index}")) {
+                Some(place) => place.saying(message, mend),
+                None => source.problem(0..0, message, mend),
+            });
         }
     };
     check("disabled", "tool", &config.disabled, names().collect());

@@ -1,18 +1,20 @@
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::actions::expanded;
 use super::compare::{Difference, compare};
 use super::deployed::{Deployed, Matcher, Policy};
-use super::glob::covers_action;
+use super::glob::{covers, covers_action};
 use super::needs::{Families, Ground, Needs, RoleNeeds};
 use super::role::{self, Boundary, MOST_CHARACTERS, MOST_POLICIES, NoRole, Role, characters};
 use super::template::{Format, template};
 use crate::aws::iam::IamFacts;
 use crate::aws::models::Models;
 use crate::config::{Account, ManifestsConfig};
+use crate::credentials::session_policy::{self, SessionPolicy};
 use crate::manifest::catalog::Catalog;
+use crate::manifest::spec::Place;
 use crate::names::{OperationId, Region, Stage};
 use crate::ports::Purpose;
 
@@ -241,6 +243,58 @@ fn every_scope_of_every_tool_is_within_its_role() {
         let role = if tool.effect.changes() { &needs.change } else { &needs.read };
         for action in tool.scopes.iter().flat_map(|scope| &scope.actions) {
             assert!(role.actions().iter().any(|own| covers_action(own, action)), "{}: {action}", tool.name);
+        }
+    }
+}
+
+/// What one call's credentials may do must be within the role they are cut from, or AWS refuses the call.
+#[test]
+fn every_session_policy_is_within_its_role() {
+    let bench = shipped();
+    let needs = bench.needs(Families::None);
+    let region = Region::new("eu-central-1");
+    for tool in bench.catalog.tools() {
+        let arguments: Map<String, Value> =
+            tool.input.iter().map(|input| (input.member.clone(), json!("sample"))).collect();
+        let place = Place { partition: "aws", account: &bench.account.id, region: "eu-central-1", name: "sample/x" };
+        let arn = tool.targets.as_ref().and_then(|targets| tool.form(&targets.arn, place));
+        let context = json!({
+            "target": "sample/x", "arn": arn, "arguments": arguments, "account": bench.account.id,
+            "account_name": bench.account.name, "region": region, "partition": "aws",
+        });
+        let signed = |operation: &OperationId| Some(signed_for(operation, &region));
+        let ground = session_policy::Ground {
+            contexts: &[context],
+            account: &bench.account.id,
+            region: &region,
+            iam: &bench.iam,
+            signed_for: &signed,
+        };
+        let mut policies = vec![(SessionPolicy::reading(tool, ground).unwrap(), &needs.read)];
+        if tool.effect.needs_preview() || tool.effect.changes() {
+            policies.push((SessionPolicy::changing(tool, ground).unwrap(), &needs.change));
+        }
+        for (policy, role) in policies {
+            for statement in Policy::parse(&tool.name, policy.text()).unwrap().statements {
+                let (Matcher::Any(actions), Matcher::Any(resources)) = (&statement.actions, &statement.resources)
+                else {
+                    panic!("{statement:?}")
+                };
+                for (action, resource) in
+                    actions.iter().flat_map(|action| resources.iter().map(move |one| (action, one)))
+                {
+                    let within = |permission: &super::needs::Permission| {
+                        permission.action == *action
+                            && covers(&permission.resource, resource)
+                            && statement.conditions.iter().all(|(_, key, values)| {
+                                key == "aws:RequestedRegion"
+                                    && values.iter().all(|value| permission.regions.contains(value))
+                            })
+                    };
+                    let found = !statement.allows || role.iter().any(|(permission, _)| within(permission));
+                    assert!(found, "{}: {action} on {resource}", tool.name);
+                }
+            }
         }
     }
 }

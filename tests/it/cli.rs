@@ -85,6 +85,14 @@ fn without_a_configuration_every_command_says_where_one_is_looked_for() {
 }
 
 #[test]
+fn misspelt_names_of_tools_are_told_at_their_place() {
+    let installation = Installation::empty();
+    let manifests = "[manifests]\ntoolsets = [\"ec2\", \"rsd\"]\ndisabled = [\n  \"ec2_terminate_instance\",\n]\n";
+    installation.write("countersign.toml", &format!("{LEAST}\n{manifests}"));
+    assert_shown!(&installation, "config", "check");
+}
+
+#[test]
 fn a_store_that_is_none_is_told() {
     let installation = Installation::empty();
     installation.write("countersign.toml", LEAST);
