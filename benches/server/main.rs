@@ -3,6 +3,7 @@
 //! The cloud is a stub in this process, on loopback. What is compared with an aim is the median of many runs, but for the
 //! ping beside parallel calls, where the slowest of all counts.
 
+mod mint;
 mod peer;
 mod stub;
 
@@ -45,6 +46,7 @@ async fn run() -> Result<(), Failure> {
     memory_and_list(&mut table).await?;
     one_after_the_other(&mut table).await?;
     in_parallel(&mut table).await?;
+    mint::minting(&mut table).await?;
     anstream::println!("{:<58} {:>12} {:>12}", "", "aim", "measured");
     for Row { what, aim, measured } in table.rows {
         anstream::println!("{what:<58} {aim:>12} {measured:>12}");

@@ -53,7 +53,7 @@ profile = "bench"
         Ok(Self { folder })
     }
 
-    fn config(&self) -> PathBuf {
+    pub(crate) fn config(&self) -> PathBuf {
         self.folder.path().join("countersign.toml")
     }
 }

@@ -1,7 +1,6 @@
 //! Calling any operation of any service, on the SDK's own orchestrator.
 
 use std::collections::HashMap;
-use std::error::Error as _;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -344,7 +343,7 @@ pub(crate) fn not_sent(reason: impl ToString) -> CloudError {
 }
 
 /// An error and what caused it, outermost first, without repetitions.
-fn causes(error: &SdkError<Error, HttpResponse>) -> String {
+pub(super) fn causes(error: &(dyn std::error::Error + 'static)) -> String {
     let mut texts = vec![error.to_string()];
     let mut next = error.source();
     while let Some(error) = next {

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use lru::LruCache;
 use serde_json::{Value, json};
 
-use super::client::{Client, Request, not_sent};
+use super::client::{Client, Request, causes, not_sent};
 use super::own_identity;
 use super::plugins::Answer;
 use crate::config::AwsConfig;
@@ -185,9 +185,9 @@ impl Mint {
         // Made anew each time: the SDK's providers read their files once.
         let provider = own_identity::provider(&self.settings, self.client.http()).await?;
         let credentials = provider.provide_credentials().await.map_err(|error| {
-            let cause = std::error::Error::source(&error).map(|cause| format!(" ({cause})")).unwrap_or_default();
             not_sent(format!(
-                "this server finds no AWS credentials of its own: {error}{cause}; set `aws.profile`, or give it a role"
+                "this server finds no AWS credentials of its own: {}; set `aws.profile`, or give it a role",
+                causes(&error)
             ))
         })?;
         let latest = after(now, OWN_FOR);

@@ -94,3 +94,22 @@ pub fn refused(tool: &str, error: NotScoped) -> Refused {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_agent_is_told_how_to_split_a_call() {
+        let told = |error| {
+            let Refused { code, message, hint, .. } = refused("ec2_terminate_instances", error);
+            format!("{}: {message}\n  {hint}", code.word())
+        };
+        let all = [
+            NotScoped::TooLong { characters: 2412, fit: 8 },
+            NotScoped::TooLong { characters: 4711, fit: 0 },
+            NotScoped::UnknownActions(OperationId::new("codecatalyst", "GetProject")),
+        ];
+        insta::assert_snapshot!(all.map(told).join("\n"));
+    }
+}

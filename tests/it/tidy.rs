@@ -72,6 +72,15 @@ fn the_core_does_no_io_of_its_own() {
 }
 
 #[test]
+fn the_product_uses_nothing_made_for_tests() {
+    let product = |text: &str| text.split("#[cfg(test)]").next().unwrap().to_owned();
+    let sources = sources("src").into_iter().filter(|(path, _)| !is_test(path) && !path.ends_with("testing.rs"));
+    let wrong: Vec<_> =
+        sources.filter(|(_, text)| product(text).contains("crate::testing")).map(|(path, _)| path).collect();
+    assert!(wrong.is_empty(), "these use fakes: {wrong:?}");
+}
+
+#[test]
 fn no_source_file_is_too_long() {
     let all = ["src", "tests", "examples", "benches"].into_iter().flat_map(sources);
     let long: Vec<_> = all.filter(|(_, text)| text.lines().count() > LONGEST).map(|(path, _)| path).collect();

@@ -34,6 +34,28 @@ async fn t09_no_argument_reaches_credentials_endpoint_or_signing() {
 }
 
 #[tokio::test]
+async fn t09_a_web_identity_token_goes_to_no_endpoint_of_the_environment() {
+    let scene = Scene::new().await;
+    let elsewhere = Stub::start().await;
+    let config = std::fs::read_to_string(scene.installation.config()).unwrap();
+    let config = config.replace("credentials_file = \"credentials\"\nprofile = \"server\"\n", "");
+    std::fs::write(scene.installation.config(), config).unwrap();
+    let token = scene.installation.write("token", "planted-web-identity");
+    let mut command = scene.installation.command();
+    command.env("AWS_WEB_IDENTITY_TOKEN_FILE", token).env("AWS_ROLE_SESSION_NAME", "server");
+    command.env("AWS_ROLE_ARN", "arn:aws:iam::210987654321:role/server").env("AWS_REGION", "eu-central-1");
+    command.env("AWS_EC2_METADATA_DISABLED", "true").env("AWS_MAX_ATTEMPTS", "1");
+    for name in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS"] {
+        command.env(name, elsewhere.endpoint());
+    }
+    let session = Session::start_with(command, NEWEST, Act::HasNoForms).await;
+    let read = session.call("ec2_describe_instances", json!({ "account": "shop-dev" })).await;
+    let message = read.refused("target_unreadable");
+    assert!(message.contains("no AWS credentials of its own") && message.contains("AWS_ENDPOINT_URL_STS"), "{message}");
+    assert_eq!((elsewhere.requests(), scene.stub.requests()), (0, 0), "the token went nowhere");
+}
+
+#[tokio::test]
 async fn t09_accounts_and_regions_come_from_the_configuration_only() {
     let scene = Scene::new().await;
     let session = scene.session(&NEWEST, Act::types(WEB)).await;
