@@ -187,6 +187,49 @@ fn every_required_type_of_resource_is_named_or_it_is_said_why_not() {
 }
 
 #[test]
+fn no_effect_is_below_what_the_operation_can_do() {
+    use Effect::{Destructive, Irreversible, Read, Secret, Write};
+    for (operation, floor) in [
+        ("ec2:DescribeVpcs", Read),
+        ("s3:GetBucketPolicy", Read),
+        ("secretsmanager:GetSecretValue", Secret),
+        ("ec2:CreateTags", Write),
+        ("ec2:StartInstances", Write),
+        ("iam:AttachRolePolicy", Write),
+        ("iam:CreateAccessKey", Write),
+        ("ec2:TerminateInstances", Destructive),
+        ("codecatalyst:GetProject", Destructive),
+    ] {
+        for effect in [Read, Secret, Write, Destructive, Irreversible] {
+            let text = format!(
+                "tool: t\ntitle: T\nsummary: S\ntoolset: t\noperation: {operation}\neffect: {effect}\n\
+                 scopes:\n  - actions: [ec2:DescribeNothing]\n    resources: [\"*\"]\n"
+            );
+            let told = report(&text).contains("by IAM's access level");
+            assert_eq!(told, effect < floor, "{operation} as {effect}");
+        }
+    }
+    for operation in ["ec2:CreateTags", "secretsmanager:GetSecretValue", "iam:AttachRolePolicy"] {
+        let read = shipped("rds_delete_db_instance").replace("rds:DescribeDBInstances", operation);
+        assert!(report(&read).contains("a preview only reads"), "{operation}");
+    }
+}
+
+#[test]
+fn the_family_that_reads_reveals_no_secret() {
+    let (models, iam) = facts();
+    let catalog = catalog(&ManifestsConfig::default());
+    let reading = catalog.families().find(|family| !family.changes()).unwrap();
+    let operations = models.operation_index().unwrap();
+    let revealing: Vec<OperationId> =
+        operations.iter().map(|entry| entry.id()).filter(|id| iam.reveals(id).is_some()).collect();
+    assert!(revealing.len() > 300, "{}", revealing.len());
+    for id in revealing {
+        assert!(!reading.takes(&id, &catalog), "{id}");
+    }
+}
+
+#[test]
 fn what_is_broken_does_not_hide_what_is_wrong_besides() {
     let text = shipped("ec2_terminate_instances")
         .replace("type: \"{target}\"", "type: \"{target\"")

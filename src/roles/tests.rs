@@ -256,10 +256,11 @@ fn every_session_policy_is_within_its_role() {
     for tool in bench.catalog.tools() {
         let arguments: Map<String, Value> =
             tool.input.iter().map(|input| (input.member.clone(), json!("sample"))).collect();
-        let place = Place { partition: "aws", account: &bench.account.id, region: "eu-central-1", name: "sample/x" };
+        let name = if tool.name == "s3_delete_object" { "bucket/key" } else { "sample" };
+        let place = Place { partition: "aws", account: &bench.account.id, region: "eu-central-1", name };
         let arn = tool.targets.as_ref().and_then(|targets| tool.form(&targets.arn, place));
         let context = json!({
-            "target": "sample/x", "arn": arn, "arguments": arguments, "account": bench.account.id,
+            "target": name, "arn": arn, "arguments": arguments, "account": bench.account.id,
             "account_name": bench.account.name, "region": region, "partition": "aws",
         });
         let signed = |operation: &OperationId| Some(signed_for(operation, &region));

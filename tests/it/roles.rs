@@ -119,6 +119,35 @@ async fn generated_roles_are_as_needed_enough_to_work_with_and_every_change_of_t
 }
 
 #[tokio::test]
+async fn the_template_for_cloudformation_can_be_deployed() {
+    let installation = installation("stacked").await;
+    let arguments = ["iam", "template", "--account", "shop-dev", "--trust", SERVER, "--families", "none"];
+    let template = installation.run(&arguments);
+    assert_eq!(template.code, Some(0), "{template:?}");
+    let arguments = json!({
+        "StackName": "stacked-roles", "TemplateBody": template.out, "Capabilities": ["CAPABILITY_NAMED_IAM"],
+    });
+    root_call(&DEV, "cloudformation:CreateStack", arguments).await.unwrap();
+    let mut stack = Value::Null;
+    for _ in 0..50 {
+        let stacks = json!({ "StackName": "stacked-roles" });
+        stack = root_call(&DEV, "cloudformation:DescribeStacks", stacks).await.unwrap()["Stacks"][0].clone();
+        if stack["StackStatus"] != "CREATE_IN_PROGRESS" {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert_eq!(stack["StackStatus"], "CREATE_COMPLETE", "{stack:#}");
+    let outputs = stack["Outputs"].as_array().unwrap();
+    let read = format!("arn:aws:iam::{}:role/stacked-read", DEV.id);
+    assert!(outputs.iter().any(|output| output["OutputValue"] == *read), "{stack:#}");
+    // The emulator's CloudFormation leaves boundaries out.
+    let checked = check(&installation, "none");
+    let differences: Vec<&str> = checked.out.lines().filter(|line| line.starts_with("    ")).collect();
+    assert_eq!(differences, ["    missing: it has no permission boundary"; 2], "{checked:?}");
+}
+
+#[tokio::test]
 async fn roles_that_cover_families_are_checked_by_what_covers_them() {
     let installation = installation("family").await;
     deploy(&template(&installation, "read")).await;

@@ -72,6 +72,50 @@ async fn t19_no_secret_comes_out_in_answers_prompts_logs_or_the_record() {
     }
 }
 
+/// A tool that is there to return a secret.
+const REVEALING: &str = r#"tool: secretsmanager_get_secret_value
+title: Read a secret
+summary: Returns the value of a secret. It is shown to the agent.
+toolset: secretsmanager
+operation: secretsmanager:GetSecretValue
+effect: secret
+input:
+  SecretId: { required: true, pattern: "[a-z-]+" }
+scopes:
+  - actions: [secretsmanager:GetSecretValue]
+    resources: ["arn:{partition}:secretsmanager:{region}:{account}:secret:{arguments.SecretId}-??????"]
+"#;
+
+#[tokio::test]
+async fn t19_a_secret_passes_only_by_a_tool_that_is_there_for_it_and_is_kept_nowhere() {
+    let scene = Scene::new().await;
+    let roles: toml_edit::Array = ["secrets"].into_iter().collect();
+    let accounts: toml_edit::Array = ["shop-dev"].into_iter().collect();
+    scene.installation.write("mine/reveal.yaml", REVEALING);
+    let installation = scene.installation.set("agents.test-agent.roles", roles);
+    let installation = installation.set("agents.test-agent.accounts", accounts);
+    let installation = installation.set("manifests.folders", toml_edit::Array::from_iter(["mine"]));
+    let mut command = installation.command();
+    command.env("COUNTERSIGN_LOG", "trace");
+    let session = Session::start_with(command, NEWEST, Act::types("secretsmanager:GetSecretValue in shop-dev")).await;
+    let reveal = json!({ "account": "shop-dev", "SecretId": "orders", "reason": "to rotate it" });
+    let tool = "secretsmanager_get_secret_value";
+    session.call(tool, with(&reveal, json!({ "dry_run": false }))).await.refused("needs_preview");
+    let apply = session.preview(tool, &reveal).await;
+    let answer = session.call(tool, apply).await;
+    answer.applied();
+    assert!(answer.structured()["result"].to_string().contains(KEPT_SECRET), "{answer:?}");
+    assert_eq!(session.forms().len(), 1);
+    let prompts = serde_json::to_string(&session.forms()).unwrap();
+    let record = installation.run(&["audit", "export"]).out;
+    let (_, log) = session.end().await;
+    for (place, text) in [("prompts", &prompts), ("record", &record), ("log", &log)] {
+        assert!(!text.contains(KEPT_SECRET), "{place}: {text}");
+    }
+    let database = std::fs::read(installation.store()).unwrap();
+    assert!(!String::from_utf8_lossy(&database).contains(KEPT_SECRET));
+}
+
 /// Every tool, called as well as the stub allows: most fail, and that must not tell secrets either.
 fn every_tool() -> Vec<(String, Value)> {
     let (models, iam) = (Models::embedded().unwrap(), IamFacts::embedded().unwrap());
