@@ -9,10 +9,15 @@ use std::time::Duration;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 
+use super::policy::solver::{self, AtLoad};
 use super::policy_files;
 use crate::audit::event::{Event, What};
+use crate::config::Config;
 use crate::pipeline::{Pipeline, World};
 use crate::policy::set::Policies;
+
+/// Proving the invariants takes a second or two; a set for which it takes longer is told of as not proved.
+const PROVE_WITHIN: Duration = Duration::from_secs(60);
 
 /// Editors write a file in several steps: so long it must be quiet before the files are read.
 const QUIET: Duration = Duration::from_millis(200);
@@ -33,29 +38,64 @@ pub(super) async fn run(pipeline: Pipeline) {
                 while let Ok(Some(())) = tokio::time::timeout(QUIET, changes.recv()).await {}
             }
         }
-        again(pipeline.world()).await;
+        again(&pipeline).await;
     }
 }
 
 /// Reads the policies anew, and puts them in force where they are good and different.
-async fn again(world: &World) {
+async fn again(pipeline: &Pipeline) {
+    let world = pipeline.world();
     let kept = world.policies.now().digest();
-    let policies = match policy_files::load(&world.config, &world.catalog) {
+    let wrong = match policy_files::load(&world.config, &world.catalog) {
         Ok(policies) if policies.digest() == kept => {
             return tracing::info!(policy = %kept.short(), "the policies were read again: nothing is different");
         }
-        Ok(policies) => policies,
-        Err(problems) => {
-            let problems = problems.to_string();
-            tracing::error!(policy = %kept.short(), problems, "the changed policies are REFUSED; the old ones stay in force");
-            let what = What::PolicyRejected { kept, problems };
-            if let Err(error) = record(world, what).await {
-                tracing::error!(%error, "that changed policies were refused can't be recorded");
-            }
+        Ok(policies) if !world.config.policy.require_proof => {
+            take(world, policies).await;
+            // Only told, so nobody waits for it.
+            let pipeline = pipeline.clone();
+            tokio::spawn(async move {
+                let world = pipeline.world();
+                proved(&world.config, &world.policies.now(), "the changed policies").await
+            });
             return;
         }
+        Ok(policies) => match proved(&world.config, &policies, "the changed policies").await {
+            Ok(()) => return take(world, policies).await,
+            Err(not_proved) => not_proved,
+        },
+        Err(problems) => problems.to_string(),
     };
-    take(world, policies).await;
+    tracing::error!(policy = %kept.short(), problems = wrong, "the changed policies are REFUSED; the old ones stay in force");
+    if let Err(error) = record(world, What::PolicyRejected { kept, problems: wrong }).await {
+        tracing::error!(%error, "that changed policies were refused can't be recorded");
+    }
+}
+
+/// Proves what can be proved of policies that are about to be in force. What is not proved is told; where the
+/// configuration requires proof it is the reason to refuse them.
+pub(super) async fn proved(config: &Config, policies: &Policies, which: &str) -> Result<(), String> {
+    let not_proved = match policy_files::read(&config.policy.invariants) {
+        Ok(own) => match solver::at_load(policies, own, PROVE_WITHIN).await {
+            Ok(AtLoad::Proved) => {
+                tracing::info!(policy = %policies.digest().short(), "{which} keep every invariant");
+                return Ok(());
+            }
+            Ok(AtLoad::Told(told)) => told.join("\n"),
+            Ok(AtLoad::NoSolver(missing)) if !config.policy.require_proof => {
+                tracing::info!("nothing is proved of {which}: {missing}");
+                return Ok(());
+            }
+            Ok(AtLoad::NoSolver(missing)) => missing.to_string(),
+            Err(problems) => problems.to_string(),
+        },
+        Err(problems) => problems.to_string(),
+    };
+    if config.policy.require_proof {
+        return Err(format!("`require_proof` is set, and this is not proved:\n{not_proved}"));
+    }
+    tracing::warn!(policy = %policies.digest().short(), not_proved, "{which} don't keep every invariant");
+    Ok(())
 }
 
 async fn take(world: &World, policies: Policies) {

@@ -20,6 +20,9 @@ const MOST_GRACE: Duration = Duration::from_secs(30);
 pub(super) async fn run(config: Option<&Path>) -> Result<(), Failure> {
     let pipeline = wiring::pipeline(config).await?;
     let world = pipeline.world();
+    if world.config.policy.require_proof {
+        reload::proved(&world.config, &world.policies.now(), "the policies").await?;
+    }
     started(&pipeline).await?;
     for account in world.config.accounts.iter().filter(|a| a.read_role.is_none() || a.change_role.is_none()) {
         tracing::warn!(

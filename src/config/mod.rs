@@ -106,6 +106,10 @@ pub struct PolicyConfig {
     pub roles: Vec<String>,
     /// Groups of approvers besides the built-in one.
     pub groups: Vec<String>,
+    /// Files and folders of the admin's own invariants (`*.cedar`), besides the shipped ones.
+    pub invariants: Vec<PathBuf>,
+    /// True where policies come into force only with their invariants proved.
+    pub require_proof: bool,
 }
 
 /// A shipped set of policies.

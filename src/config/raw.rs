@@ -178,6 +178,14 @@ pub(super) struct RawPolicy {
     #[serde(default)]
     #[schemars(inner(regex(pattern = r"^[a-z0-9][a-z0-9-]{0,31}$")))]
     pub(super) groups: Vec<String>,
+    /// Your own invariants, proved besides the shipped ones: `*.cedar` files and folders of them.
+    #[serde(default)]
+    #[schemars(inner(length(min = 1)))]
+    pub(super) invariants: Vec<String>,
+    /// Take policies into force only where no policy can fail and every invariant is proved; needs the solver cvc5.
+    /// Default: no, what is not proved is only told.
+    #[serde(default)]
+    pub(super) require_proof: bool,
 }
 
 /// One agent.

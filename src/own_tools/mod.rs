@@ -79,7 +79,7 @@ impl OwnTool {
             Self::FindOperations => find_operations::serve(request, world),
             Self::ListPlans => list_plans::serve(request, world).await,
             Self::PlanStatus => plan_status::serve(request, world).await,
-            Self::Whoami => whoami::serve(request, world),
+            Self::Whoami => whoami::serve(request, world).await,
         }
     }
 

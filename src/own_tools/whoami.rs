@@ -3,10 +3,11 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Sheet, arguments};
+use super::{Sheet, arguments, store_failed};
 use crate::call::refused::Refused;
 use crate::call::request::ToolRequest;
 use crate::pipeline::World;
+use crate::policy::circumstances::counted;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -16,15 +17,21 @@ pub(super) fn sheet() -> Sheet {
     Sheet {
         name: "whoami",
         title: "Who am I",
-        description: "Says for whom this agent acts, which accounts and regions there are, and which rules hold. Read only.",
+        description: "Says for whom this agent acts, in which accounts and regions, under which policies, and what is left of its budgets. Read only.",
         arguments: json!({}),
         required: &[],
     }
 }
 
-pub(super) fn serve(request: &ToolRequest, world: &World) -> Result<(Value, String), Refused> {
+pub(super) async fn serve(request: &ToolRequest, world: &World) -> Result<(Value, String), Refused> {
     let Arguments {} = arguments(request)?;
     let policies = world.policies.now();
+    let (config, now) = (&world.config, world.clock.now());
+    let who = counted(&request.caller.agent, &request.caller.session, "");
+    let tally = world.store.tally(&who, now).await.map_err(|error| store_failed(&error))?;
+    let window = config.windows.at(now);
+    let agent = config.agents.get(&request.caller.agent);
+    let budget = |most: u32, used: u32| json!({ "most": most, "left": most.saturating_sub(used) });
     let accounts: Vec<Value> = world
         .config
         .accounts
@@ -47,6 +54,20 @@ pub(super) fn serve(request: &ToolRequest, world: &World) -> Result<(Value, Stri
         "human": request.caller.human,
         "client": request.caller.client,
         "accounts": accounts,
+        "roles": agent.map(|agent| &agent.roles),
+        "own_accounts": agent.map(|agent| &agent.accounts),
+        "expires": agent.and_then(|agent| agent.expires),
+        "most_resources_of_a_call": agent.map(|agent| agent.max_resources),
+        "budgets": {
+            "changes_in_this_session": budget(config.budgets.changes_per_session, tally.changed_in_session),
+            "changes_within_an_hour": budget(config.budgets.changes_per_hour, tally.changed_in_hour),
+        },
+        "open_breakers": tally.open,
+        "change_window": {
+            "open": window.open,
+            "why_closed": (!window.open).then_some(window.why_closed),
+            "opens": window.opens,
+        },
         "policy": policies.describe(),
         "policy_digest": policies.digest(),
         "manifests_digest": world.catalog.digest(),

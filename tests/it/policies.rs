@@ -3,7 +3,9 @@
 use rmcp::model::ProtocolVersion;
 use serde_json::{Value, json};
 
-use crate::support::installation::Installation;
+use std::process::Command;
+
+use crate::support::installation::{Installation, Ran};
 use crate::support::session::{Act, OLDER, Session, VERSIONS};
 use crate::support::stub::{Instance, Stub};
 
@@ -138,4 +140,26 @@ async fn clients_of_older_versions_are_told_that_there_are_other_tools() {
         assert!(!tools.iter().any(|tool| tool.starts_with("ec2_")), "{tools:?}");
         assert!(tools.iter().any(|tool| tool == "s3_delete_bucket"), "{tools:?}");
     }
+}
+
+#[tokio::test]
+async fn where_proof_is_required_nothing_comes_into_force_without_a_solver() {
+    let (_stub, installation) = scene(NOTHING_MORE).await;
+    let installation = installation.set("policy.require_proof", true);
+    let ran = Ran::of(installation.command().env("CVC5", "/nowhere/cvc5").arg("serve").output().unwrap());
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.err.contains("require_proof") && ran.err.contains("apt-get install cvc5"), "{ran:?}");
+}
+
+#[tokio::test]
+async fn where_proof_is_required_a_set_that_breaks_an_invariant_does_not_come_into_force() {
+    if Command::new("cvc5").arg("--version").output().is_err() {
+        assert!(std::env::var_os("COUNTERSIGN_REQUIRE_SOLVER").is_none(), "cvc5 is required here, and it is missing");
+        return println!("SKIPPED, NOTHING IS PROVED HERE: cvc5 is not installed");
+    }
+    let (_stub, installation) = scene(r#"@id("all") permit (principal, action, resource);"#).await;
+    let installation = installation.set("policy.profile", "none").set("policy.require_proof", true);
+    let ran = installation.run(&["serve"]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.err.contains("second person") || ran.err.contains("approval"), "{ran:?}");
 }

@@ -48,6 +48,8 @@ pub(in crate::cli) struct Ground {
     pub(in crate::cli) profile: Profile,
     /// The admin's own files.
     pub(in crate::cli) files: Vec<PathBuf>,
+    /// The admin's own invariants.
+    pub(in crate::cli) invariants: Vec<PathBuf>,
 }
 
 impl Ground {
@@ -102,6 +104,7 @@ impl Ground {
             now: SystemClock.now(),
             profile: Profile::default(),
             files: Vec::new(),
+            invariants: Vec::new(),
         })
     }
 
@@ -119,6 +122,7 @@ impl Ground {
             now: SystemClock.now(),
             profile: policy.profile,
             files: policy.files,
+            invariants: policy.invariants,
         })
     }
 

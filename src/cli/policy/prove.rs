@@ -70,7 +70,7 @@ fn compiled(args: &ProveArgs, config: Option<&Path>) -> Result<Result<(Policies,
 fn both(args: &ProveArgs, ground: &Ground) -> Result<(Policies, Invariants), Problems> {
     let policies = ground.policies(&args.which, ground.people.clone())?;
     let mut sources = shipped::invariants();
-    for own in policy_files::read(&args.invariants)? {
+    for own in policy_files::read(&args.invariants)?.into_iter().chain(policy_files::read(&ground.invariants)?) {
         if !sources.iter().any(|known| known.text() == own.text()) {
             sources.push(own);
         }

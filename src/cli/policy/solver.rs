@@ -6,7 +6,7 @@ use std::time::Duration;
 use cedar_policy_symcc::solver::LocalSolver;
 use tokio::process::Command;
 
-use crate::document::Problems;
+use crate::document::{Problems, Source};
 use crate::policy::prove::Prover;
 use crate::policy::prove::invariants::Invariants;
 use crate::policy::set::Policies;
@@ -59,13 +59,18 @@ pub(in crate::cli) enum AtLoad {
     NoSolver(NoSolver),
 }
 
-/// Proves what the shipped invariants say of policies, as far as that can be done within `limit`.
+/// Proves what the shipped invariants, and the admin's `own`, say of policies, as far as that can be done within `limit`.
 ///
 /// # Errors
 /// Where the invariants themselves don't compile with the configuration's words.
-pub(in crate::cli) async fn at_load(policies: &Policies, limit: Duration) -> Result<AtLoad, Problems> {
+pub(in crate::cli) async fn at_load(
+    policies: &Policies,
+    own: Vec<Source>,
+    limit: Duration,
+) -> Result<AtLoad, Problems> {
     let (vocabulary, people) = (policies.vocabulary().clone(), policies.people().clone());
-    let invariants = Invariants::compile(shipped::invariants(), vocabulary, people, policies.profile())?;
+    let sources = shipped::invariants().into_iter().chain(own).collect();
+    let invariants = Invariants::compile(sources, vocabulary, people, policies.profile())?;
     let mut prover = match start(limit.min(PATIENCE)) {
         Ok(prover) => prover,
         Err(missing) => return Ok(AtLoad::NoSolver(missing)),
@@ -96,7 +101,6 @@ mod tests {
     use crate::cli::policy::Which;
     use crate::cli::policy::ground::Ground;
     use crate::config::Profile;
-    use crate::document::Source;
 
     fn standard() -> Policies {
         let which = Which { profile: Some(Profile::Standard), ..Which::default() };
@@ -107,7 +111,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_shipped_is_proved_at_load() {
         if there_is_one() {
-            let known = at_load(&standard(), Duration::from_secs(120)).await.unwrap();
+            let known = at_load(&standard(), Vec::new(), Duration::from_secs(120)).await.unwrap();
             assert!(matches!(known, AtLoad::Proved), "{known:?}");
         }
     }
@@ -115,7 +119,7 @@ mod tests {
     #[tokio::test]
     async fn what_takes_too_long_is_not_proved() {
         if there_is_one() {
-            let known = at_load(&standard(), Duration::from_millis(1)).await.unwrap();
+            let known = at_load(&standard(), Vec::new(), Duration::from_millis(1)).await.unwrap();
             assert!(matches!(&known, AtLoad::Told(told) if told[0].contains("could not be proved")), "{known:?}");
         }
     }
@@ -144,6 +148,6 @@ mod tests {
     #[test]
     fn proofs_can_be_made_by_a_task_of_the_server() {
         fn is_send<T: Send>(_: impl FnOnce(&'static Policies) -> T) {}
-        is_send(|policies| at_load(policies, PATIENCE));
+        is_send(|policies| at_load(policies, Vec::new(), PATIENCE));
     }
 }

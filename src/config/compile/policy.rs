@@ -26,15 +26,22 @@ const DEFAULT_ROLE: &str = "operator";
 
 impl Compiler<'_> {
     pub(super) fn policy(&mut self, raw: RawPolicy) -> PolicyConfig {
-        let files: Vec<PathBuf> = raw.files.iter().map(|written| self.path(written)).collect();
-        for (index, file) in files.iter().enumerate() {
-            if let Err((message, mend)) = holds_policies(file) {
-                self.wrong(&format!("/policy/files/{index}"), message, mend);
-            }
-        }
+        let files = self.policy_files("/policy/files", &raw.files);
+        let invariants = self.policy_files("/policy/invariants", &raw.invariants);
         self.new_words("/policy/roles", "role", &raw.roles, &ROLES);
         self.new_words("/policy/groups", "group", &raw.groups, &GROUPS);
-        PolicyConfig { profile: raw.profile, files, roles: raw.roles, groups: raw.groups }
+        let (roles, groups, require_proof) = (raw.roles, raw.groups, raw.require_proof);
+        PolicyConfig { profile: raw.profile, files, roles, groups, invariants, require_proof }
+    }
+
+    fn policy_files(&mut self, pointer: &str, written: &[String]) -> Vec<PathBuf> {
+        let files: Vec<PathBuf> = written.iter().map(|written| self.path(written)).collect();
+        for (index, file) in files.iter().enumerate() {
+            if let Err((message, mend)) = holds_policies(file) {
+                self.wrong(&format!("{pointer}/{index}"), message, mend);
+            }
+        }
+        files
     }
 
     fn new_words(&mut self, pointer: &str, what: &str, words: &[String], built_in: &[&str]) {
