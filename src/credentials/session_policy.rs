@@ -10,7 +10,7 @@ use std::fmt::{self, Write as _};
 
 use serde_json::{Map, Value, json};
 
-use super::arn_format;
+use crate::aws::iam::arn::{any_of, has_form};
 use crate::aws::iam::{ActionFact, IamFacts};
 use crate::digest::Digest;
 use crate::manifest::spec::{DryRunKind, Scope, Tool};
@@ -336,13 +336,13 @@ fn resources_of(action: &ActionFact, target: Option<&Target>, ground: Ground<'_>
         // IAM knows no resource for it
         return BTreeSet::from(["*".to_owned()]);
     }
-    let is_target = |format: &str| target.filter(|target| arn_format::fits(&target.plain, format));
+    let is_target = |format: &str| target.filter(|target| has_form(&target.plain, format));
     let found = formats.iter().any(|(format, _)| is_target(format).is_some());
     let wanted = formats.into_iter().filter(|(format, required)| !found || *required || is_target(format).is_some());
     wanted
         .flat_map(|(format, _)| match is_target(format) {
             Some(target) => target.written.clone(),
-            None => BTreeSet::from([arn_format::any_of(format, ground.region, ground.account)]),
+            None => BTreeSet::from([any_of(format, ground.region, ground.account)]),
         })
         .collect()
 }

@@ -81,7 +81,7 @@ fn missing(deployed: &Deployed, needs: &RoleNeeds, iam: &IamFacts, lines: &mut V
     if let Some(name) = needs.managed().filter(|name| !deployed.managed.iter().any(|attached| attached == name)) {
         lines.push(format!("AWS's `{name}` is not attached, which covers families"));
     }
-    let mut lacking: BTreeMap<(&str, &str), (BTreeSet<&str>, BTreeSet<&str>)> = BTreeMap::new();
+    let mut lacking: BTreeMap<(&str, &str), Lacking<'_>> = BTreeMap::new();
     for (permission, tools) in needs.iter() {
         let policies: Vec<&Policy> = deployed.policies.iter().collect();
         let why = if !allowed(&policies, permission) {
@@ -97,15 +97,22 @@ fn missing(deployed: &Deployed, needs: &RoleNeeds, iam: &IamFacts, lines: &mut V
         } else {
             continue;
         };
-        let (actions, asking) = lacking.entry((why, permission.resource.as_str())).or_default();
-        actions.insert(&permission.action);
-        asking.extend(tools.iter().map(String::as_str));
+        let lacking = lacking.entry((why, permission.resource.as_str())).or_default();
+        lacking.actions.insert(&permission.action);
+        lacking.tools.extend(tools.iter().map(String::as_str));
     }
-    for ((why, resource), (actions, tools)) in lacking {
+    for ((why, resource), Lacking { actions, tools }) in lacking {
         let actions = some(compressed(actions, iam));
         let tools: Vec<&str> = tools.into_iter().collect();
         lines.push(format!("{actions} on {resource}: {why} (for {})", tools.join(", ")));
     }
+}
+
+/// Actions that a role lacks, and the tools that ask for them.
+#[derive(Default)]
+struct Lacking<'a> {
+    actions: BTreeSet<&'a str>,
+    tools: BTreeSet<&'a str>,
 }
 
 fn allowed(policies: &[&Policy], need: &Permission) -> bool {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::aws::iam::arn::has_form;
+use crate::aws::iam::arn::{any_of, has_form};
 use crate::aws::iam::{ActionFact, EscalationPath, IamFacts};
 use crate::config::Account;
 use crate::manifest::catalog::Catalog;
@@ -255,14 +255,13 @@ impl Maker<'_> {
             return BTreeSet::from([ANY.to_owned()]);
         }
         let mut found = BTreeSet::new();
-        for place in self.places() {
+        let account = self.ground.account;
+        for (place, region) in self.places().into_iter().zip(&account.regions) {
             let target = self.tool.targets.as_ref().and_then(|targets| self.tool.form(&targets.arn, place));
             // A name may have several parts, as a bucket with a key has.
             let sample = Place { name: "a/b", ..place };
             let sample = self.tool.targets.as_ref().and_then(|targets| self.tool.form(&targets.arn, sample));
-            let fits = |form: &str| {
-                [&target, &sample].into_iter().flatten().any(|arn| has_form(arn, form) && !misfit(arn, form))
-            };
+            let fits = |form: &str| [&target, &sample].into_iter().flatten().any(|arn| has_form(arn, form));
             let any_fits = forms.iter().any(|(form, _)| fits(form));
             for (form, required) in &forms {
                 match &target {
@@ -275,7 +274,7 @@ impl Maker<'_> {
                         }));
                     }
                     _ if !any_fits || *required => {
-                        found.insert(everything(form, place));
+                        found.insert(any_of(form, region, &account.id));
                     }
                     _ => {}
                 }
@@ -294,27 +293,6 @@ impl Maker<'_> {
         };
         account.regions.iter().map(place).collect()
     }
-}
-
-/// An object's ARN has the form of a bucket's, as a bucket's name could hold a slash.
-fn misfit(arn: &str, form: &str) -> bool {
-    form.ends_with(":::${BucketName}") && arn.contains('/')
-}
-
-/// The pattern of everything of a form such as `arn:${Partition}:ec2:${Region}:${Account}:instance/${InstanceId}`.
-fn everything(form: &str, place: Place<'_>) -> String {
-    let mut pieces = form.split("${");
-    let first = pieces.next().unwrap_or_default().to_owned();
-    pieces.fold(first, |whole, piece| {
-        let (name, rest) = piece.split_once('}').unwrap_or((piece, ""));
-        let filled = match name {
-            "Partition" => place.partition,
-            "Region" => place.region,
-            "Account" => place.account,
-            _ => place.name,
-        };
-        format!("{whole}{filled}{rest}")
-    })
 }
 
 /// In a role, names are not known yet: what must be equal in a call must be alike here.

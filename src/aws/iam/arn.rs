@@ -1,9 +1,12 @@
-//! ARNs against the forms in which IAM's facts write those of a resource type.
+//! ARNs and the forms in which IAM's facts write those of a resource type, such as
+//! `arn:${Partition}:ec2:${Region}:${Account}:instance/${InstanceId}`.
+
+use crate::names::Region;
 
 /// How many parts an ARN has: `arn`, partition, service, region, account, resource.
 const PARTS: usize = 6;
 
-/// True where an ARN has a form such as `arn:${Partition}:ec2:${Region}:${Account}:instance/${InstanceId}`.
+/// True where an ARN has a form.
 ///
 /// A name in the form stands for at least one character; up to the account, for a whole part. `*` in the form stands for
 /// anything. In the ARN `*` is a character as any other: whether a wildcard may stand there is not judged here.
@@ -12,14 +15,30 @@ pub fn has_form(arn: &str, form: &str) -> bool {
     if arn.len() != PARTS || form.len() != PARTS {
         return false;
     }
+    // An object's ARN would have the form of a bucket's.
+    if form.last() == Some(&"${BucketName}") && arn.last().is_some_and(|bucket| bucket.contains('/')) {
+        return false;
+    }
     arn.iter().zip(&form).all(|(part, form)| fits(part, &tokens(form)))
+}
+
+/// The pattern of everything of a form in an account and region.
+pub fn any_of(form: &str, region: &Region, account: &str) -> String {
+    let filled = |token: &Token<'_>| match token {
+        Token::Literal(literal) => (*literal).to_owned(),
+        Token::Name("Partition") => region.partition().to_owned(),
+        Token::Name("Region") => region.as_str().to_owned(),
+        Token::Name("Account") => account.to_owned(),
+        Token::Name(_) | Token::Any => "*".to_owned(),
+    };
+    tokens(form).iter().map(filled).collect()
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Token<'a> {
     Literal(&'a str),
     /// `${Name}`: at least one character.
-    Name,
+    Name(&'a str),
     /// `*`: anything.
     Any,
 }
@@ -34,8 +53,8 @@ fn tokens(form: &str) -> Vec<Token<'_>> {
             found.push(Token::Literal(literal));
         }
         rest = match (from.strip_prefix("${").and_then(|name| name.split_once('}')), from.strip_prefix('*')) {
-            (Some((_, after)), _) => {
-                found.push(Token::Name);
+            (Some((name, after)), _) => {
+                found.push(Token::Name(name));
                 after
             }
             (None, Some(after)) => {
@@ -55,8 +74,8 @@ fn fits(text: &str, tokens: &[Token<'_>]) -> bool {
     let Some((first, rest)) = tokens.split_first() else { return text.is_empty() };
     match first {
         Token::Literal(literal) => text.strip_prefix(literal).is_some_and(|text| fits(text, rest)),
-        Token::Name | Token::Any => {
-            let least = usize::from(*first == Token::Name);
+        Token::Name(_) | Token::Any => {
+            let least = usize::from(*first != Token::Any);
             let mut ends = text.char_indices().map(|(at, _)| at).chain([text.len()]).skip(least);
             ends.any(|end| text.get(end..).is_some_and(|text| fits(text, rest)))
         }
@@ -82,6 +101,14 @@ mod tests {
             ("arn:aws:s3:::b/k/l", "arn:${Partition}:s3:::${BucketName}/${ObjectName}", true),
             ("arn:aws:s3:::b", "arn:${Partition}:s3:::${BucketName}/${ObjectName}", false),
             ("arn:aws:s3:eu-central-1::b", "arn:${Partition}:s3:::${BucketName}", false),
+            ("arn:aws:s3:::b/k", "arn:${Partition}:s3:::${BucketName}", false),
+            ("arn:aws:s3:::", "arn:${Partition}:s3:::${BucketName}", false),
+            ("", instance, false),
+            (
+                "arn:aws:autoscaling:eu-central-1:111122223333:autoScalingGroup:*:autoScalingGroupName/web",
+                "arn:${Partition}:autoscaling:${Region}:${Account}:autoScalingGroup:${Id}:autoScalingGroupName/${Name}",
+                true,
+            ),
             (
                 "arn:aws:logs:eu-central-1:111122223333:log-group:/aws/x:log-stream:s",
                 "arn:${Partition}:logs:${Region}:${Account}:log-group:${LogGroupName}:log-stream:${LogStreamName}",
@@ -92,5 +119,12 @@ mod tests {
         ] {
             assert_eq!(has_form(arn, form), wanted, "{arn} {form}");
         }
+    }
+
+    #[test]
+    fn a_pattern_stays_in_the_account_and_region() {
+        let format = "arn:${Partition}:rds:${Region}:${Account}:snapshot:${SnapshotName}";
+        let pattern = any_of(format, &Region::new("eu-central-1"), "111122223333");
+        assert_eq!(pattern, "arn:aws:rds:eu-central-1:111122223333:snapshot:*");
     }
 }

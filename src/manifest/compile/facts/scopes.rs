@@ -218,7 +218,10 @@ impl Checker<'_, '_, '_> {
         for kind in required {
             if !resources.iter().any(|resource| self.can_have_form(resource, &kind.arn)) {
                 let message = format!("`{}` must be allowed on a `{}` too", need.name, kind.name);
-                let mend = format!("add an ARN of the form {}, or say in `because` why not", some(&[kind.arn.clone()]));
+                let mend = format!(
+                    "add an ARN of the form {}, or say in `because` why not",
+                    some(std::slice::from_ref(&kind.arn))
+                );
                 self.report.at_key("/scopes", message, mend);
             }
         }
