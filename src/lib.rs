@@ -16,9 +16,9 @@
 //! | [`ToolRequest`](call::request::ToolRequest) | [`mcp`] | tool, arguments, caller; nothing looked at |
 //! | [`ValidatedCall`](call::validate::ValidatedCall) | [`call::validate`] | arguments that fit the manifest *and* AWS's service model; account and region from the configuration |
 //! | [`ResolvedCall`](call::resolve::ResolvedCall) | [`call::resolve`] | each target's ARN, state, tags, stage, protection, read with read-only credentials |
-//! | [`PermittedCall`](policy::decide::PermittedCall) | [`policy::decide`] | the policy's decision for each target, the strictest counts, and what is still needed |
+//! | [`PermittedCall`](policy::decide::PermittedCall) | [`policy::decide`] | the policies' decision for each target, the strictest counts, and what is still needed, found by asking |
 //! | [`Plan`](plan::build::Plan) | [`plan::build`] | the signed, unsent request, AWS's dry run, dependents, undo, raised effect, expiry, and the digest over all of it |
-//! | [`ApprovedPlan`](approval::redeem::ApprovedPlan) | [`approval::redeem`] | every obligation met, each consent bound to the digest |
+//! | [`ApprovedPlan`](approval::redeem::ApprovedPlan) | [`approval::redeem`] | every obligation met, each consent bound to the digest, and the policies' last word on it |
 //! | [`ArmedCall`](execute::arm::ArmedCall) | [`execute::arm`] | the plan claimed, the intent on record, fingerprints read again and equal, credentials of its own |
 //! | [`Outcome`](execute::run::Outcome) | [`execute::run`] | AWS's answer, or that there is none |
 //! | [`Recorded`](audit::record::Recorded) | [`audit::record`] | the proof that the answer is on record; nothing else can be shown |
@@ -35,6 +35,10 @@
 //! - A consent is bound to the digest of the plan. Applying makes the plan *anew* from the world as it is now, and it must
 //!   come out the same: that one comparison refuses changed arguments, changed targets, a changed manifest or policy.
 //!   Only what a manifest leaves out of a target's fingerprint may have moved.
+//! - Policies have the first and the last word. What a call needs is a forecast, made by asking them under a fixed list of
+//!   circumstances; when the consent is there they are asked again with what really is. A policy that could fail, or that
+//!   names what isn't there, never comes into force: Cedar skips a `forbid` that fails. One set decides a call from its
+//!   beginning to its end, and its digest is in the plan.
 //! - A plan is good for one call. Claiming it, using up its consents, holding its targets and recording the intent are one
 //!   transaction.
 //! - What was sent is seen through to its outcome, whoever hangs up; an outcome nobody knows is `unknown`, is never tried
@@ -49,7 +53,7 @@
 //! | [`config`], [`document`] | `countersign.toml`; YAML and TOML with positions, so that errors point at the text | |
 //! | [`manifest`] | raw form, compiled form, catalog, families, tool schemas | asks AWS |
 //! | [`call`] | request, validation, targets | decides |
-//! | [`policy`] | what a call may and what it still needs; a policy engine takes the fixed rule's place behind [`Policy`](policy::rule::Policy) | does IO |
+//! | [`policy`] | Cedar policies: vocabulary, compiled sets, decisions, obligations, reasons, which tools are shown, windows, tags, breakers; [`policy::prove`] proves what must never be permitted | does IO |
 //! | [`plan`] | the preview: blast radius, effects, undo, dry run, digest, comparison with the filed plan | changes anything |
 //! | [`credentials`] | the session policy that narrows a call's credentials to its scopes and targets | holds credentials |
 //! | [`approval`] | asking the person, redeeming consent | trusts the client's word for more than the typed text |
