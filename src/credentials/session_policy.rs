@@ -303,8 +303,8 @@ fn read(operation: &OperationId, tool: &Tool, ground: Ground<'_>, allowed: &mut 
 
 /// What a call acts on, as reads name it.
 struct Target {
-    /// Its ARN as it is.
-    plain: String,
+    /// The forms its ARN can have. They don't depend on its name: that must not decide what else can be read.
+    forms: Vec<String>,
     /// Its ARN as policies write it, and the scopes' that only add to it, such as a function's versions.
     written: BTreeSet<String>,
 }
@@ -321,8 +321,31 @@ impl Target {
             }
         }
         written.insert(arn);
-        Ok(Some(Self { plain: targets.arn.render_text(context)?, written }))
+        // a name may have several parts, as a bucket with a key has
+        let forms = ["x", "x/x"].map(|name| targets.arn.render_text(&with_names(context, name)));
+        Ok(Some(Self { forms: forms.into_iter().collect::<Result<_, _>>()?, written }))
     }
+}
+
+/// A context in which the target and everything in the arguments has the same name.
+fn with_names(context: &Value, name: &str) -> Value {
+    fn named(value: &Value, name: &str) -> Value {
+        match value {
+            Value::String(_) => Value::from(name),
+            Value::Array(items) => items.iter().map(|item| named(item, name)).collect(),
+            Value::Object(members) => members.iter().map(|(key, value)| (key.clone(), named(value, name))).collect(),
+            other => other.clone(),
+        }
+    }
+    let mut context = context.clone();
+    if let Value::Object(members) = &mut context {
+        for key in ["target", "arguments"] {
+            if let Some(value) = members.get_mut(key) {
+                *value = named(value, name);
+            }
+        }
+    }
+    context
 }
 
 /// The resources that a read action is allowed on.
@@ -336,7 +359,8 @@ fn resources_of(action: &ActionFact, target: Option<&Target>, ground: Ground<'_>
         // IAM knows no resource for it
         return BTreeSet::from(["*".to_owned()]);
     }
-    let is_target = |format: &str| target.filter(|target| has_form(&target.plain, format));
+    let fits = |target: &Target, format: &str| target.forms.iter().any(|form| has_form(form, format));
+    let is_target = |format: &str| target.filter(|target| fits(target, format));
     let found = formats.iter().any(|(format, _)| is_target(format).is_some());
     let wanted = formats.into_iter().filter(|(format, required)| !found || *required || is_target(format).is_some());
     wanted

@@ -236,6 +236,19 @@ proptest! {
 }
 
 #[test]
+fn a_name_does_not_decide_what_else_can_be_read() {
+    let mut tool = tool(&[(&["s3:DeleteBucket"], &["{arn}"])]);
+    let targets = tool.targets.as_mut().unwrap();
+    targets.arn = template("arn:{partition}:s3:::{target}");
+    targets.read.as_mut().unwrap().operation = OperationId::new("s3", "GetBucketVersioning");
+    for name in ["receipts", "a/b", "*", ":", ""] {
+        let policy = reading(&tool, &[name]).unwrap();
+        assert!(!allows(&policy, "s3:GetBucketVersioning", "arn:aws:s3:::other", "eu-central-1"), "{}", policy.text());
+        assert!(allows(&policy, "s3:GetBucketVersioning", &format!("arn:aws:s3:::{name}"), "eu-central-1"));
+    }
+}
+
+#[test]
 fn an_expression_makes_no_wildcard() {
     let text = format!("{TABLE}{{arguments.Name || '*'}}");
     let policy = changing(&tool(&[(DELETE, &[&text])]), &["orders"], &json!({})).unwrap();
