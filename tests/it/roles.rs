@@ -183,3 +183,55 @@ async fn the_scope_of_a_call_is_told_without_asking_anybody() {
         assert!(ran.err.contains(wanted), "{ran:?}");
     }
 }
+
+/// Together with stopping and starting, which are shipped, it makes up a known way to more permissions.
+const MODIFY: &str = r#"tool: ec2_modify_instance
+title: Modify an EC2 instance
+summary: Changes an attribute of an instance. It can be put back.
+toolset: ec2
+operation: ec2:ModifyInstanceAttribute
+effect: write
+input:
+  InstanceId: { required: true }
+targets:
+  each: InstanceId
+  arn: "arn:{partition}:ec2:{region}:{account}:instance/{target}"
+  read:
+    operation: ec2:DescribeInstances
+    with: { InstanceIds: ["{target}"] }
+    state: "Reservations[0].Instances[0]"
+scopes:
+  - actions: [ec2:ModifyInstanceAttribute]
+    resources: ["{arn}"]
+undo:
+  none: what it was stands in the plan
+limits: { per_call: 1, per_hour: 10 }
+"#;
+
+const WAY_UP: &str = "note: the change role contains `ec2-002`, a known way to more permissions: \
+                      ec2:ModifyInstanceAttribute, ec2:StartInstances, ec2:StopInstances, for ec2_modify_instance, \
+                      ec2_start_instances, ec2_stop_instances (https://pathfinding.cloud/paths/ec2-002)";
+
+#[test]
+fn a_role_whose_tools_make_up_a_way_to_more_permissions_is_told() {
+    let installation = Installation::before("http://127.0.0.1:9");
+    installation.write("mine/modify.yaml", MODIFY);
+    let installation = installation.set("manifests.folders", toml_edit::Array::from_iter(["mine"]));
+    for arguments in [&["manifest", "check"][..], &["manifest", "check", "mine"]] {
+        let ran = installation.run(arguments);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert_eq!(ran.out.lines().last(), Some(WAY_UP), "{ran:?}");
+    }
+    let arguments = ["iam", "template", "--account", "shop-dev", "--trust", SERVER];
+    let ran = installation.run(&arguments);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let notes: Vec<&str> = ran.err.lines().collect();
+    let uncovered = "note: `aws_change` is not covered: AWS will refuse its calls (`--families all` covers it)";
+    let without_id = "note: the account has no `external_id` in countersign.toml, so the roles ask for none";
+    assert_eq!(notes, [WAY_UP, uncovered, without_id]);
+
+    installation.write("mine/modify.yaml", &format!("{MODIFY}escalates: [ec2-002]\n"));
+    let alone = installation.run(&["manifest", "check"]);
+    assert_eq!(alone.code, Some(1), "{alone:?}");
+    assert!(alone.err.contains("contain no known way to more permissions of the name `ec2-002`"), "{alone:?}");
+}

@@ -126,7 +126,7 @@ pub(super) fn told(role: &str, escalation: &Escalation<'_>) -> String {
     format!(
         "the {role} role contains `{}`, a known way to more permissions: {}{tools} ({})",
         escalation.path.id,
-        escalation.path.needs.join(" with "),
+        escalation.path.needs.join(", "),
         escalation.path.page()
     )
 }
