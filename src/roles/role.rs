@@ -24,6 +24,10 @@ pub const ASSUMING: [&str; 3] = ["sts:AssumeRole", "sts:SetSourceIdentity", "sts
 /// IAM's key for the region of the endpoint that a call goes to.
 const REQUESTED_REGION: &str = "aws:RequestedRegion";
 
+/// What of API Gateway, which has one action for all that is read, are API keys.
+/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-iam-policy-examples.html>
+const REVEALED_BY_GET: [&str; 3] = ["/apikeys", "/apikeys/*", "/usageplans/*/keys*"];
+
 /// A role to be made.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Role {
@@ -119,7 +123,7 @@ impl Role {
         }
         let (name, path) = name_and_path(ground.account, purpose);
         let partition = ground.account.regions.first().map_or("aws", |region| region.partition());
-        let documents = policies(needs, purpose, ground.iam)?;
+        let documents = policies(needs, purpose, partition, ground.iam)?;
         let policies = documents.into_iter().enumerate();
         Ok(Self {
             arn: format!("arn:{partition}:iam::{}:role{path}{name}", ground.account.id),
@@ -187,9 +191,9 @@ impl Frame {
 }
 
 /// The statements, split over policies that are each short enough.
-fn policies(needs: &RoleNeeds, purpose: Purpose, iam: &IamFacts) -> Result<Vec<Value>, NoRole> {
+fn policies(needs: &RoleNeeds, purpose: Purpose, partition: &str, iam: &IamFacts) -> Result<Vec<Value>, NoRole> {
     let mut policies: Vec<Vec<Value>> = vec![Vec::new()];
-    for (frame, actions) in frames(needs) {
+    for (frame, actions) in frames(needs, partition) {
         let mut current: Vec<String> = Vec::new();
         for action in compressed(actions.iter().map(String::as_str), iam) {
             current.push(action.clone());
@@ -223,7 +227,7 @@ fn policies(needs: &RoleNeeds, purpose: Purpose, iam: &IamFacts) -> Result<Vec<V
 }
 
 /// The permissions grouped: actions that share all else stand together.
-fn frames(needs: &RoleNeeds) -> BTreeMap<Frame, BTreeSet<String>> {
+fn frames(needs: &RoleNeeds, partition: &str) -> BTreeMap<Frame, BTreeSet<String>> {
     let mut by_action: BTreeMap<(&BTreeSet<String>, &Conditions, &str), BTreeSet<String>> = BTreeMap::new();
     for (permission, _) in needs.iter() {
         let key = (&permission.regions, &permission.conditions, permission.action.as_str());
@@ -240,6 +244,14 @@ fn frames(needs: &RoleNeeds) -> BTreeMap<Frame, BTreeSet<String>> {
         let frame =
             Frame { denies: true, regions: BTreeSet::new(), conditions: Conditions::new(), resources: everything };
         frames.insert(frame, needs.denied().clone());
+        let keys = REVEALED_BY_GET.map(|path| format!("arn:{partition}:apigateway:*::{path}"));
+        let frame = Frame {
+            denies: true,
+            regions: BTreeSet::new(),
+            conditions: Conditions::new(),
+            resources: keys.into_iter().collect(),
+        };
+        frames.insert(frame, BTreeSet::from(["apigateway:GET".to_owned()]));
     }
     frames
 }

@@ -207,6 +207,10 @@ fn the_reading_role_of_a_family_reads_and_reveals_nothing() {
         assert_eq!(bench.iam.reveals_by(&action), None, "{action}");
     }
     let denied = actions(false);
+    let keys = |statement: &super::deployed::Statement| statement.resources.clone();
+    let keys = statements().filter(|one| !one.allows).map(keys).find(|of| *of != Matcher::Any(vec!["*".to_owned()]));
+    let Some(Matcher::Any(keys)) = keys else { panic!("{keys:?}") };
+    assert!(keys.iter().any(|key| covers(key, "arn:aws:apigateway:eu-central-1::/apikeys/abc")), "{keys:?}");
     for secret in ["secretsmanager:GetSecretValue", "ssm:GetParameters", "lambda:GetFunction", "ec2:GetPasswordData"] {
         assert!(denied.contains(secret), "{secret}");
     }

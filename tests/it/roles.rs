@@ -168,6 +168,12 @@ async fn the_scope_of_a_call_is_told_without_asking_anybody() {
     let read = installation.run(&["iam", "scope", "s3_list_objects", r#"{"Bucket": "b"}"#, "--account", "shop-dev"]);
     let read: Value = serde_json::from_str(&read.out).unwrap();
     assert!(read["read"]["policy"].is_object() && read.get("change").is_none(), "{read:#}");
+    let family = r#"{"operation": "ec2:DescribeVpcs"}"#;
+    let family = installation.run(&["iam", "scope", "aws_read", family, "--account", "shop-dev"]);
+    assert!(family.out.contains("\"ec2:DescribeVpcs\""), "{family:?}");
+    let family = r#"{"operation": "ec2:CreateVpc", "arguments": {"CidrBlock": "10.0.0.0/16"}}"#;
+    let family = installation.run(&["iam", "scope", "aws_change", family, "--account", "shop-dev"]);
+    assert!(family.out.contains("\"ec2:CreateVpc\""), "{family:?}");
     for (arguments, wanted) in [
         (
             &["iam", "scope", "ec2_terminate_instances"][..],

@@ -13,6 +13,7 @@ use crate::call::validate::validate;
 use crate::cli::Failure;
 use crate::config::Account;
 use crate::credentials::session_policy::SessionPolicy;
+use crate::manifest::catalog::Entry;
 use crate::names::{CallId, SessionId};
 use crate::ports::Purpose;
 use crate::roles::role;
@@ -43,8 +44,12 @@ pub(super) fn run(args: &ScopeArgs, bench: &Bench) -> Result<ExitCode, Failure> 
     if let Some(region) = &args.region {
         arguments.insert("region".to_owned(), json!(region));
     }
-    let changes = bench.catalog.get(&args.tool).is_none_or(|tool| tool.effect.changes() || tool.effect.needs_preview());
-    if changes && bench.catalog.entry(&args.tool).is_some() {
+    let changes = match bench.catalog.entry(&args.tool) {
+        Some(Entry::Tool(tool)) => tool.effect.changes() || tool.effect.needs_preview(),
+        Some(Entry::Family(family)) => family.changes(),
+        None => false,
+    };
+    if changes {
         arguments.entry("reason").or_insert_with(|| json!("to see its scope"));
     }
     // Without a role nothing is narrowed; here it is about what would be.
