@@ -34,11 +34,12 @@ demo: .venv/.sandbox ## the story of the incident, played against a local cloud
 	$(CARGO) build --bin countersign
 	target/debug/countersign demo
 
+# Without cvc5 the proofs about policies are skipped, and say so.
 test: venv node ## all tests
 	$(CARGO) test
 
-bench: ## what the server and its record cost
-	$(CARGO) bench --bench server --bench record
+bench: ## what the server, its record and its policies cost (proofs with cvc5)
+	$(CARGO) bench --bench server --bench record --bench policy
 
 conformance: ## AWS's official protocol and endpoint tests, downloaded with botocore's source package
 	scripts/conformance.sh
