@@ -9,13 +9,18 @@ use cedar_policy::{Policy, PolicyId};
 
 use super::slice::Asked;
 use crate::config::{Account, AgentConfig};
-use crate::names::{Agent, Region};
+use crate::names::{Agent, Region, Stage};
 use crate::policy::question::UNKNOWN_DEPENDENTS;
 use crate::policy::set::Policies;
 use crate::policy::vocabulary::literal;
 
 /// The time of every example.
 pub(super) const NOW: &str = "2026-12-01T10:00:00Z";
+/// When an agent of an example expired that had to.
+const EXPIRED: &str = "2026-11-30T00:00:00Z";
+/// So many agents and accounts of the configuration are tried, one after the other: an example does not depend on which
+/// one a solver happens to like.
+const MOST_TRIED: usize = 8;
 /// The client of a request with nothing special about it.
 pub(super) const CLIENT: &str = "claude-code";
 /// The operation of a request where no policy looks at it.
@@ -54,22 +59,29 @@ pub(super) fn possible() -> Assumption {
 /// leaves an example is taken.
 pub(super) fn ordinary(policies: &Policies, asked: &Asked) -> Vec<Vec<Assumption>> {
     let people = policies.people();
-    let accounts: Vec<Assumption> = people.accounts.iter().map(account).collect();
-    let agents: Vec<Assumption> =
-        people.agents.iter().map(|(name, config)| agent(name, config, policies.vocabulary().roles())).collect();
+    let other = other_account();
+    let agents = people.agents.iter().take(MOST_TRIED);
+    let agents = agents.map(|(name, config)| agent(name, config, policies.vocabulary().roles()));
+    let accounts = people.accounts.iter().take(MOST_TRIED).chain([&other]);
     let toolset = policies.vocabulary().tools().iter().find(|tool| tool.name == asked.tool);
     let kinds = kinds(toolset.map_or("", |tool| tool.toolset.as_str()));
-    let places = kinds.iter().map(|kind| any_of(people.accounts.iter().map(|account| place(account, kind)).collect()));
-    let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+    let places = kinds.iter().map(|kind| any_of(accounts.clone().map(|account| place(account, kind)).collect()));
+    let texts = |texts: &[&str]| texts_of(texts).collect::<Vec<_>>();
+    let time = |name: &str, at: &str| format!(r#"principal has {name} && principal.{name} == datetime("{at}")"#);
     let mut rows: Vec<Vec<Assumption>> = vec![
-        vec![any_of(agents), r#"principal == Agent::"another-agent""#.to_owned()],
-        vec![any_of(accounts)],
-        texts(&["principal.accounts.contains(resource.account)"]),
-        texts(&["resource.stage == resource.account.stage"]),
+        agents.chain(texts_of(&[r#"principal == Agent::"another-agent""#])).collect(),
+        accounts.clone().map(account).collect(),
+        texts(&["principal.accounts.contains(resource.account)", "principal.accounts.isEmpty()"]),
+        texts(&[
+            "resource.stage == resource.account.stage",
+            r#"resource.stage == Stage::"prod""#,
+            r#"resource.stage == Stage::"dev""#,
+        ]),
         places.chain(texts_of(&[r#"resource.arn like "arn:aws:*""#])).collect(),
         texts(&["!resource.protected"]),
         texts(&["!(resource has owner)"]),
-        texts(&["!(principal has expires)", &format!(r#"principal.expires > datetime("{NOW}")"#)]),
+        vec![format!(r#"context.now == datetime("{NOW}")"#)],
+        texts(&["!(principal has expires)", &time("expires", "2027-06-30T00:00:00Z"), &time("expires", EXPIRED)]),
         texts(&[
             "context.approvals == 0",
             "context.approvals == 1",
@@ -77,25 +89,28 @@ pub(super) fn ordinary(policies: &Policies, asked: &Asked) -> Vec<Vec<Assumption
             "context.approvals <= 3",
         ]),
         texts(&["context.approverGroups.isEmpty()"]),
-        texts(&["!context.confirmed", "context.confirmed && context.readable && context.confirmedAfter == 20000"]),
-        texts(&["context.confirmedAfter <= 600000"]),
+        texts(&[
+            "!context.confirmed",
+            "context.confirmed && context.readable && context.confirmedAfter == 20000",
+            "context.confirmed && !context.readable && context.confirmedAfter == 200",
+        ]),
         texts(&["!context.previewed", "context.previewed"]),
         texts(&["!context.appliedByPerson"]),
         texts(&["context.windowOpen"]),
-        texts(&["!(context has ticket)", r#"context.ticket == "CHG-1""#]),
-        vec![format!(r#"context.now == datetime("{NOW}")"#)],
-        texts(&["context.resources == 1", "context.resources <= 1000"]),
+        texts(&["!(context has ticket)", r#"context has ticket && context.ticket == "CHG-1""#]),
+        texts(&["context.resources == 1", "context.resources == 21", "context.resources == 101"]),
         texts(&["context.dependentsKnown"]),
-        texts(&["context.dependents == 0", "context.dependents <= 1000"]),
-        texts(&["principal.maxResources >= 1 && principal.maxResources <= 1000"]),
+        texts(&["context.dependents == 0", "context.dependents == 21", "context.dependents == 101"]),
+        texts(&["principal.maxResources == 20", "principal.maxResources >= 1 && principal.maxResources <= 1000"]),
     ];
     for count in ["changedInSession", "changedInHour", "errorsInHour", "denialsInHour"] {
-        rows.push(vec![format!("context.{count} == 0"), format!("context.{count} <= 1000")]);
+        rows.push(vec![format!("context.{count} == 0"), format!("context.{count} <= 100")]);
     }
     rows.extend([
         texts(&["!context.breakerOpen"]),
         texts(&["context.scopedCredentials"]),
-        texts(&[r#"context.clientTrust == Trust::"known""#]),
+        texts(&["!context.revealsSecret"]),
+        texts(&[r#"context.clientTrust == Trust::"known""#, r#"context.clientTrust == Trust::"managed""#]),
         vec![format!("context.client == {}", literal(CLIENT))],
         vec![format!("context.operation == {}", literal(OPERATION)), r#"context.operation like "*:*""#.to_owned()],
         texts(&["!(context has sourceIp)"]),
@@ -136,6 +151,19 @@ fn account(account: &Account) -> Assumption {
     )
 }
 
+/// An account that is none of the configuration's.
+fn other_account() -> Account {
+    Account {
+        name: "another-account".to_owned(),
+        id: "999988887777".to_owned(),
+        stage: Stage::Prod,
+        regions: Vec::new(),
+        read_role: None,
+        change_role: None,
+        external_id: None,
+    }
+}
+
 /// A resource of a kind in an account. `kind` is as in ARNs; nothing after the colon means the account itself.
 fn place(account: &Account, kind: &Kind) -> Assumption {
     let default = Region::new("eu-central-1");
@@ -158,7 +186,7 @@ struct Kind {
 }
 
 /// Resources to tell of, by the toolset that acts on them.
-const KINDS: [Kind; 8] = [
+const KINDS: [Kind; 9] = [
     Kind { toolset: "ec2", kind: "ec2:instance", path: "ec2:{region}:{account}:instance/i-0a1b2c3d4e5f60718" },
     Kind { toolset: "rds", kind: "rds:db", path: "rds:{region}:{account}:db:orders" },
     Kind { toolset: "s3", kind: "s3:bucket", path: "s3:::orders-{account}" },
@@ -173,6 +201,11 @@ const KINDS: [Kind; 8] = [
         toolset: "autoscaling",
         kind: "autoscaling:autoScalingGroup",
         path: "autoscaling:{region}:{account}:autoScalingGroup:1a2b3c4d-0000-1111-2222-333344445555:autoScalingGroupName/web",
+    },
+    Kind {
+        toolset: "secretsmanager",
+        kind: "secretsmanager:secret",
+        path: "secretsmanager:{region}:{account}:secret:orders-a1b2c3",
     },
     Kind { toolset: "aws", kind: "account", path: "ec2:{region}:{account}:*" },
 ];

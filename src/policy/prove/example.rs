@@ -208,6 +208,7 @@ impl Example {
             }
         };
         say(!self.is("scopedCredentials"), "AWS does not narrow its credentials".to_owned());
+        say(self.is("revealsSecret"), "it returns a secret".to_owned());
         say(self.is("breakerOpen"), "a breaker is open".to_owned());
         say(!self.is("windowOpen"), "no change window is open".to_owned());
         let ticket = self.circumstance("ticket");

@@ -38,23 +38,27 @@ impl<S: Solver> Prover<S> {
                 (raw.ok_or("the solver found an example, and then found none")?, Likelihood::Impossible)
             }
         };
-        for row in ordinary(policies, asked) {
-            for assumption in row {
-                if fulfils(&best, &assumption) {
-                    kept.push(assumption);
-                    break;
-                }
-                kept.push(assumption);
-                match self.with(hunted, &kept, symbols).await {
-                    Ok(Some(env)) => {
-                        best = env;
-                        break;
-                    }
-                    // Without an answer the example found so far is as good a proof, only less pretty.
-                    Ok(None) | Err(_) => {
-                        kept.pop();
-                    }
-                }
+        // Many rows at once, and fewer where that leaves no example: most of them hold in most examples.
+        let mut blocks = if self.ordinary { vec![ordinary(policies, asked)] } else { Vec::new() };
+        while let Some(mut rows) = blocks.pop() {
+            let ordinary: Vec<Assumption> = rows.iter().filter_map(|row| row.first().cloned()).collect();
+            if ordinary.iter().all(|assumption| fulfils(&best, assumption)) {
+                kept.extend(ordinary);
+                continue;
+            }
+            let before = kept.len();
+            kept.extend(ordinary);
+            // Without an answer the example found so far is as good a proof, only less pretty.
+            if let Ok(Some(env)) = self.with(hunted, &kept, symbols).await {
+                best = env;
+                continue;
+            }
+            kept.truncate(before);
+            if rows.len() > 1 {
+                let rest = rows.split_off(rows.len() / 2);
+                blocks.extend([rest, rows]);
+            } else if let Some(row) = rows.pop().filter(|row| row.len() > 1) {
+                blocks.push(vec![row.into_iter().skip(1).collect()]);
             }
         }
         Example::new(best, asked.clone(), likelihood, policies)

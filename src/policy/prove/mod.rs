@@ -36,6 +36,8 @@ use super::set::Policies;
 #[derive(Debug)]
 pub struct Prover<S: Solver> {
     solver: CedarSymCompiler<S>,
+    /// Whether examples are to be as ordinary as possible; otherwise any will do, which takes a tenth of the time.
+    ordinary: bool,
 }
 
 /// What became of an invariant.
@@ -89,7 +91,7 @@ impl<S: Solver> Prover<S> {
     /// # Errors
     /// Where the solver can't be used.
     pub fn new(solver: S) -> Result<Self, String> {
-        CedarSymCompiler::new(solver).map(|solver| Self { solver }).map_err(told)
+        CedarSymCompiler::new(solver).map(|solver| Self { solver, ordinary: true }).map_err(told)
     }
 
     /// Proves the invariants, and looks the policies through.
@@ -102,6 +104,7 @@ impl<S: Solver> Prover<S> {
     /// What is cheap enough for every start and reload: that no policy can fail, and the invariants. Told is what does
     /// not hold, or could not be proved within `limit`; nothing told means that everything holds.
     pub async fn at_load(&mut self, policies: &Policies, invariants: &Invariants, limit: Duration) -> Vec<String> {
+        self.ordinary = false;
         let proving = async {
             let mut told: Vec<String> = self.can_fail(policies).await;
             let (proofs, _) = self.invariants(policies, invariants).await;
@@ -127,9 +130,11 @@ impl<S: Solver> Prover<S> {
             let compiled =
                 schema.as_ref().map_err(Clone::clone).and_then(|schema| Compiled::of(schema, policies, slice));
             for invariant in concerning {
+                let held = held.entry(invariant.id.clone()).or_default();
+                let told = held.iter().any(|held| matches!(held.answer, Answer::Fails(Some(_))));
                 let answer = match &compiled {
-                    Ok(compiled) => self.one(compiled, invariant).await,
-                    Err(error) => Err(error.clone()),
+                    Ok(compiled) => self.one(compiled, invariant, !told).await.unwrap_or_else(Answer::Unknown),
+                    Err(error) => Answer::Unknown(error.clone()),
                 };
                 if !possible.contains(&invariant.id)
                     && let Ok(compiled) = &compiled
@@ -137,7 +142,7 @@ impl<S: Solver> Prover<S> {
                 {
                     possible.insert(invariant.id.clone());
                 }
-                held.entry(invariant.id.clone()).or_default().push(Held { slice, answer });
+                held.push(Held { slice, answer });
             }
         }
         let proof = |one: &Invariant| {
@@ -158,15 +163,25 @@ impl<S: Solver> Prover<S> {
         }
     }
 
-    /// One invariant in one slice; the example where it doesn't hold.
-    async fn one(&mut self, compiled: &Compiled<'_>, invariant: &Invariant) -> Result<Option<Example>, String> {
+    /// One invariant in one slice. Looking for an example takes longer than all else: one is enough.
+    async fn one(
+        &mut self,
+        compiled: &Compiled<'_>,
+        invariant: &Invariant,
+        with_example: bool,
+    ) -> Result<Answer, String> {
         let region = alone(&invariant.policy)?;
         let symbolic = compiled.symbols.set(&region)?;
         if self.solver.check_disjoint_opt(&compiled.set, &symbolic).await.map_err(told)? {
-            return Ok(None);
+            return Ok(Answer::Holds);
+        }
+        if !with_example {
+            return Ok(Answer::Fails(None));
         }
         let hunted = Hunted::Permitted { by: compiled, in_region: &region };
-        Ok(Some(self.example(hunted, compiled.policies, compiled.slice, &compiled.symbols).await?))
+        let example = self.example(hunted, compiled.policies, compiled.slice, &compiled.symbols).await;
+        let example = example.map_err(|error| format!("it does not hold, and there is no example to tell: {error}"))?;
+        Ok(Answer::Fails(Some(Box::new(example))))
     }
 }
 
@@ -208,27 +223,36 @@ const EMPTY: &str = "there is no request that it describes";
 /// How an invariant fared in a slice.
 struct Held<'a> {
     slice: &'a Slice,
-    answer: Result<Option<Example>, String>,
+    answer: Answer,
 }
 
-/// What holds in every slice is proved. An example counts for more than not knowing.
+enum Answer {
+    Holds,
+    Fails(Option<Box<Example>>),
+    Unknown(String),
+}
+
+/// What holds in every slice is proved, and only if it was asked in one. An example counts for more than not knowing.
 fn outcome(held: Vec<Held<'_>>) -> Outcome {
+    if held.is_empty() {
+        return Outcome::Unknown(EMPTY.to_owned());
+    }
     let (mut fails, mut first, mut unknown) = (Vec::new(), None, None);
     for Held { slice, answer } in held {
         match answer {
-            Ok(None) => {}
-            Ok(Some(example)) => {
+            Answer::Holds => {}
+            Answer::Fails(example) => {
                 fails.extend(slice.asked.iter().cloned());
-                first.get_or_insert(example);
+                first = first.or(example);
             }
-            Err(error) => {
-                unknown.get_or_insert(error);
-            }
+            Answer::Unknown(why) => unknown = unknown.or(Some(why)),
         }
     }
     match (first, unknown) {
-        (Some(example), _) => Outcome::Fails(fails, Box::new(example)),
-        (None, Some(error)) => Outcome::Unknown(error),
+        (Some(example), _) => Outcome::Fails(fails, example),
+        (None, Some(why)) => Outcome::Unknown(why),
+        // Without an example it was not asked for, and there was one before.
+        (None, None) if !fails.is_empty() => Outcome::Unknown("it does not hold".to_owned()),
         (None, None) => Outcome::Proved,
     }
 }
