@@ -7,7 +7,7 @@ use super::set::{People, Policies};
 use super::shipped;
 use super::vocabulary::{ToolWord, Vocabulary};
 use crate::config::{Account, AgentConfig, Profile, Trust};
-use crate::document::{Problems, Source};
+use crate::document::Source;
 use crate::names::{Agent, Effect, Human, OperationId, Region, Stage};
 
 /// The agent.
@@ -79,18 +79,12 @@ pub(crate) fn policies_over(tools: Vec<ToolWord>, profile: Profile, roles: &[&st
     if !own.is_empty() {
         sources.push(Source::new("own.cedar", own));
     }
-    compile(sources, tools, profile, roles).unwrap_or_else(|problems| panic!("{problems}"))
+    Policies::compile(sources, words(tools), people(roles), profile).unwrap_or_else(|problems| panic!("{problems}"))
 }
 
-/// Some sources alone.
-pub(crate) fn compile(
-    sources: Vec<Source>,
-    tools: Vec<ToolWord>,
-    profile: Profile,
-    roles: &[&str],
-) -> Result<Policies, Problems> {
-    let vocabulary = Vocabulary::new(tools, &["deployer".to_owned()], &["senior".to_owned(), "dba".to_owned()]);
-    Policies::compile(sources, vocabulary.unwrap(), people(roles), profile)
+/// Words for some tools, with a role and groups besides the built-in ones.
+pub(crate) fn words(tools: Vec<ToolWord>) -> Vocabulary {
+    Vocabulary::new(tools, &["deployer".to_owned()], &["senior".to_owned(), "dba".to_owned()]).unwrap()
 }
 
 /// A quiet day.

@@ -1,8 +1,12 @@
 //! What Cedar's validator lets pass: names of nobody, and expressions that can fail when they are evaluated.
 
+use std::collections::BTreeSet;
+
+use cedar_policy::SchemaFragment;
 use serde_json::Value;
 
 use super::set::{People, at_policy};
+use super::vocabulary::BASE;
 use crate::aws::models::nearest;
 use crate::document::{Problems, Source};
 
@@ -18,8 +22,40 @@ const CAN_FAIL: [(&str, &str); 6] = [
     ("durationSince", "`durationSince`"),
 ];
 
+/// Operations that look an entity up, as they stand in Cedar's JSON form.
+const LOOK_UP: [&str; 5] = [".", "has", "hasTag", "getTag", "in"];
+
+/// What policies are held against besides the schema.
+pub(super) struct Words<'a> {
+    people: &'a People,
+    attributes: BTreeSet<String>,
+}
+
+impl<'a> Words<'a> {
+    /// The configured names, and every attribute of the base schema.
+    pub(super) fn new(people: &'a People) -> Self {
+        let mut attributes = BTreeSet::new();
+        let base = SchemaFragment::from_cedarschema_str(BASE).ok().and_then(|(base, _)| base.to_json_value().ok());
+        collect_attributes(&base.unwrap_or_default(), &mut attributes);
+        Self { people, attributes }
+    }
+}
+
+fn collect_attributes(value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| collect_attributes(item, found)),
+        Value::Object(members) => {
+            if let Some(Value::Object(attributes)) = members.get("attributes") {
+                found.extend(attributes.keys().cloned());
+            }
+            members.values().for_each(|inner| collect_attributes(inner, found));
+        }
+        _ => {}
+    }
+}
+
 /// Looks through one policy.
-pub(super) fn check(source: &Source, policy: &cedar_policy::Policy, people: &People, problems: &mut Problems) {
+pub(super) fn check(source: &Source, policy: &cedar_policy::Policy, words: &Words<'_>, problems: &mut Problems) {
     let json = match policy.to_json() {
         Ok(json) => json,
         Err(error) => {
@@ -28,7 +64,7 @@ pub(super) fn check(source: &Source, policy: &cedar_policy::Policy, people: &Peo
         }
     };
     let mut found = Vec::new();
-    walk(&json, people, &mut found);
+    walk(&json, words, &mut found);
     found.sort();
     found.dedup();
     for (message, mend) in found {
@@ -36,15 +72,15 @@ pub(super) fn check(source: &Source, policy: &cedar_policy::Policy, people: &Peo
     }
 }
 
-fn walk(value: &Value, people: &People, found: &mut Vec<(String, String)>) {
+fn walk(value: &Value, words: &Words<'_>, found: &mut Vec<(String, String)>) {
     match value {
-        Value::Array(items) => items.iter().for_each(|item| walk(item, people, found)),
+        Value::Array(items) => items.iter().for_each(|item| walk(item, words, found)),
         Value::Object(members) => {
             for (key, inner) in members {
                 // The members of a record literal are names of the author's own.
                 if key == "Record" {
                     if let Value::Object(fields) = inner {
-                        fields.values().for_each(|field| walk(field, people, found));
+                        fields.values().for_each(|field| walk(field, words, found));
                     }
                     continue;
                 }
@@ -57,13 +93,35 @@ fn walk(value: &Value, people: &People, found: &mut Vec<(String, String)>) {
                         "compare with a constant; the server computes counts and times beforehand".to_owned(),
                     ));
                 }
-                walk(inner, people, found);
+                // Only the entities of a question are there: any other has no attribute to read, and is in nothing.
+                if LOOK_UP.contains(&key.as_str()) && inner.pointer("/left/Value/__entity").is_some() {
+                    found.push((
+                        "this looks up an entity by its name, and only those of the request are there".to_owned(),
+                        "compare the request's own: `principal`, `resource` or `resource.account`".to_owned(),
+                    ));
+                }
+                // The validator takes an attribute that isn't there for one that is never set, and says nothing.
+                if key == "has" {
+                    attribute(inner, words, found);
+                }
+                walk(inner, words, found);
             }
             if let (Some(Value::String(kind)), Some(Value::String(id))) = (members.get("type"), members.get("id")) {
-                known(kind, id, people, found);
+                known(kind, id, words.people, found);
             }
         }
         _ => {}
+    }
+}
+
+fn attribute(has: &Value, words: &Words<'_>, found: &mut Vec<(String, String)>) {
+    let Some(named) = has.get("attr").and_then(Value::as_str) else { return };
+    if !words.attributes.contains(named) {
+        let mend = match nearest(named, words.attributes.iter().map(String::as_str)).first() {
+            Some(best) => format!("did you mean `{best}`?"),
+            None => "`countersign policy schema` shows every word policies can use".to_owned(),
+        };
+        found.push((format!("there is no attribute `{named}`"), mend));
     }
 }
 

@@ -20,6 +20,8 @@ pub mod reasons;
 mod residual;
 pub mod set;
 pub mod shipped;
+#[cfg(test)]
+mod slips;
 pub mod tags;
 pub mod visible;
 pub mod vocabulary;

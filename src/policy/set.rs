@@ -69,6 +69,7 @@ impl Policies {
         profile: Profile,
     ) -> Result<Self, Problems> {
         let mut problems = Problems::new();
+        let words = literals::Words::new(&people);
         let mut all = cedar_policy::PolicySet::new();
         let mut origin: BTreeMap<String, usize> = BTreeMap::new();
         for (index, source) in sources.iter().enumerate() {
@@ -82,7 +83,7 @@ impl Policies {
                         problems.push(at_policy(source, &policy, message, "give it a name of its own"));
                     }
                     None => {
-                        literals::check(source, &policy, &people, &mut problems);
+                        literals::check(source, &policy, &words, &mut problems);
                         origin.insert(id, index);
                         // The name is new, so adding can't fail; were it to, the policy must not be missing unnoticed.
                         if let Err(error) = all.add(policy.clone()) {
@@ -226,6 +227,17 @@ impl Policies {
     }
 }
 
+#[cfg(test)]
+impl Policies {
+    /// With a policy that no check has seen.
+    pub(super) fn with_unchecked(mut self, text: &str) -> Self {
+        let policy = cedar_policy::Policy::parse(Some(PolicyId::new("unchecked")), text).unwrap();
+        self.all.add(policy).unwrap();
+        self.by_action = by_action(&self.all, &self.vocabulary);
+        self
+    }
+}
+
 /// The policies of a file, each under its own name.
 fn parse(source: &Source, problems: &mut Problems) -> Vec<cedar_policy::Policy> {
     let set: cedar_policy::PolicySet = match source.text().parse() {
@@ -269,8 +281,16 @@ fn validate<'a>(
     let validator = cedar_policy::Validator::new(vocabulary.schema().clone());
     let found = validator.validate(all, cedar_policy::ValidationMode::Strict);
     let nowhere = Source::new("policies", "");
-    for error in found.validation_errors() {
-        problems.push(of_diagnostic(place(error.policy_id()).unwrap_or(&nowhere), error));
+    // The validator tells a slip once for each action: the first will do.
+    let mut told = BTreeSet::new();
+    let mut errors: Vec<_> = found.validation_errors().collect();
+    errors.sort_by_cached_key(ToString::to_string);
+    for error in errors {
+        let problem = of_diagnostic(place(error.policy_id()).unwrap_or(&nowhere), error);
+        let slip = (problem.file().to_owned(), problem.line(), problem.column(), problem.mend().to_owned());
+        if told.insert(slip) {
+            problems.push(problem);
+        }
     }
     // A warning says that a policy can't match what its author meant: that is a slip like any other.
     for warning in found.validation_warnings() {

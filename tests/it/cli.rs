@@ -30,6 +30,8 @@ macro_rules! assert_shown {
         settings.add_filter(r"127\.0\.0\.1:\d+", "127.0.0.1:[port]");
         settings.add_filter(r#""answered_after_ms": ?\d+"#, r#""answered_after_ms":[ms]"#);
         settings.add_filter(r"(?m)^  manifest    [0-9a-f]{12}$", "  manifest    [hash]");
+        settings.add_filter(r"digest [0-9a-f]{12}\b", "digest [hash]");
+        settings.add_filter(r"(policies/\w+\.cedar):\d+", "$1:[line]");
         settings.add_filter(r"countersign \d+\.\d+\.\d+", "countersign [version]");
         settings.add_filter(r#""version":"\d+\.\d+\.\d+""#, r#""version":"[version]""#);
         settings.bind(|| insta::assert_snapshot!(shown(installation, arguments, &ran)));
@@ -172,4 +174,42 @@ async fn breakers_that_are_not_open_are_told() {
     assert_shown!(&installation, "breaker", "close", "agent", "test-agent", "--reason", " ");
     assert_shown!(&installation, "breaker", "close", "account", "--help");
     assert_eq!(installation.record().count("breaker_closed"), 0);
+}
+
+#[test]
+fn policies_are_checked_tested_and_explained() {
+    let installation = Installation::before("http://127.0.0.1:1");
+    let own = "@id(\"frozen\")\n@says(\"what is tagged freeze stays as it is\")\n\
+               forbid (principal, action in Action::\"change\", resource)\nwhen { resource.hasTag(\"freeze\") };\n";
+    let cases = "cases:\n  - name: what is frozen stays\n    request: { tool: ec2_stop_instances, account: shop-dev, resource: { tags: \
+                 { freeze: \"yes\" } } }\n    expect: never\n    forbidden_by: [frozen]\n  - name: stops in prod are free\n    request: { \
+                 tool: ec2_stop_instances, account: shop-prod }\n    needs: {}\n";
+    installation.write("cases.yaml", cases);
+    let installation = installation.with_policy(own);
+    assert_shown!(&installation, "policy", "check");
+    assert_shown!(&installation, "policy", "test", "cases.yaml");
+    assert_shown!(&installation, "policy", "test");
+    assert_shown!(
+        &installation,
+        "policy",
+        "explain",
+        "ec2_stop_instances",
+        "i-0123456789abcdef0",
+        "--account",
+        "shop-prod",
+        "--tag",
+        "freeze=yes"
+    );
+    assert_shown!(
+        &installation,
+        "policy",
+        "explain",
+        "ec2_stop_instances",
+        "i-0123456789abcdef0",
+        "--account",
+        "shop-prod"
+    );
+    assert_shown!(&installation, "policy", "explain", "ec2_stop_instance");
+    let installation = installation.with_policy(&own.replace("hasTag", "hasTags").replace("Action", "Actoin"));
+    assert_shown!(&installation, "policy", "check");
 }

@@ -97,14 +97,17 @@ impl ExpectedNeeds {
         let mut add = |there: bool, words: &str| said.extend(there.then(|| words.to_owned()));
         add(self.preview, "a preview");
         add(self.confirmation, "a confirmation");
+        let groups: Vec<&str> = self.groups.iter().map(String::as_str).collect();
+        let by = match (self.approvals, groups.is_empty()) {
+            (_, true) => String::new(),
+            (0 | 1, false) => format!(" by somebody of the group {}", groups.join(" and ")),
+            (_, false) => format!(" with somebody of the group {} among them", groups.join(" and ")),
+        };
         match self.approvals {
-            0 => {}
-            1 => add(true, "one approval"),
-            2 => add(true, "two approvals"),
-            many => add(true, &format!("{many} approvals")),
-        }
-        for group in &self.groups {
-            add(true, &format!("somebody of the group {group}"));
+            0 if groups.is_empty() => {}
+            0 | 1 => add(true, &format!("one approval{by}")),
+            2 => add(true, &format!("two approvals{by}")),
+            many => add(true, &format!("{many} approvals{by}")),
         }
         add(self.ticket, "a ticket");
         add(self.window, "an open change window");
