@@ -6,6 +6,8 @@ use countersign::config::ManifestsConfig;
 use countersign::manifest::catalog::Catalog;
 use countersign::own_tools::OwnTool;
 
+use crate::support::Installation;
+
 const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
 const BEGIN: &str = "<!-- tools: checked by tests/it/readme.rs -->\n";
 const END: &str = "<!-- end of tools -->";
@@ -60,7 +62,7 @@ fn quoted_files_say_what_is_quoted() {
         assert!(std::fs::read_to_string(&path).unwrap().contains(text), "{file} does not say\n{text}");
         quotations += 1;
     }
-    assert_eq!(quotations, 2);
+    assert_eq!(quotations, 5);
 }
 
 #[test]
@@ -73,4 +75,31 @@ fn linked_files_exist() {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(target);
         assert!(path.exists(), "{target} is linked and missing");
     }
+}
+
+#[test]
+fn commands_work_as_written() {
+    let readme = std::fs::read_to_string(README).unwrap();
+    let installation = Installation::empty();
+    let mut commands = 0;
+    for block in readme.split("<!-- commands: run by tests/it/readme.rs -->\n```sh\n").skip(1) {
+        let (lines, _) = block.split_once("```").unwrap();
+        let mut config = None;
+        for line in lines.lines().filter_map(|line| line.split('#').next()).map(str::trim) {
+            if let Some(set) = line.strip_prefix("export COUNTERSIGN_CONFIG=") {
+                config = Some(set);
+                continue;
+            }
+            let arguments = line.strip_prefix("countersign ").unwrap().split_whitespace();
+            let mut command = installation.command();
+            command
+                .args(arguments)
+                .current_dir(env!("CARGO_MANIFEST_DIR"))
+                .envs(config.map(|set| ("COUNTERSIGN_CONFIG", set)));
+            let output = command.output().unwrap();
+            assert!(output.status.success(), "{line}: {output:?}");
+            commands += 1;
+        }
+    }
+    assert!(commands >= 4);
 }
