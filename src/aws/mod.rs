@@ -4,6 +4,7 @@
 //! data/models.pack -> pack -> models -> service -> shape, operation      what AWS offers (facts, no IO)
 //! shape, operation -> schema -> value, ec2_query, protocol, errors       its wire, by the SDK's codecs (no IO)
 //! protocol + endpoint, address, checksum, plugins -> client              one call, by the SDK's orchestrator
+//! own_identity -> credentials                                            whose call it is: the server's own identity, roles
 //! client + credentials -> cloud                                          the ports `Cloud` and `CloudSession`
 //! ```
 //!

@@ -229,6 +229,15 @@ mod tests {
     }
 
     #[test]
+    fn a_plan_without_a_role_says_so() {
+        let mut content = sample();
+        (content.credentials.role, content.session_policy) = (None, None);
+        let text = full(&content, content.digest().unwrap());
+        assert!(text.contains("the server's own: no role is configured for this account"), "{text}");
+        assert!(!text.contains("may do"), "{text}");
+    }
+
+    #[test]
     fn a_line_of_a_list() {
         insta::assert_snapshot!(line(&filed(PlanState::Unknown)));
     }
