@@ -6,6 +6,7 @@ pub mod refused;
 pub mod request;
 pub mod resolve;
 pub mod scope;
+mod tags;
 pub mod target;
 pub mod validate;
 

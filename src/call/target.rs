@@ -6,11 +6,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::refused::{Code, Refused};
+use super::tags::{self, Tags};
 use crate::aws::models::Models;
 use crate::aws::redact::{Direction, redact};
 use crate::config::{Account, TagRule};
 use crate::manifest::expression::Expression;
-use crate::manifest::spec::{TargetRead, Targets};
+use crate::manifest::spec::{TagsRead, TargetRead, Targets};
 use crate::manifest::template::NotRendered;
 use crate::names::{Region, Stage};
 use crate::policy::tags::{Standing, standing};
@@ -28,7 +29,7 @@ pub struct Target {
     pub state: Value,
     /// What must not change until the call.
     pub fingerprint: Value,
-    /// Its tags.
+    /// Its tags, and those of what holds it; of two values for a key its own.
     pub tags: BTreeMap<String, String>,
     /// Its stage: the account's, or a higher one that its tags say.
     pub stage: Stage,
@@ -57,7 +58,7 @@ pub struct Scene<'a> {
 }
 
 impl Scene<'_> {
-    /// Reads a target's state. One that doesn't exist is refused as [`Code::TargetNotFound`].
+    /// Reads a target's state and tags. One that doesn't exist is refused as [`Code::TargetNotFound`].
     pub async fn read(self, targets: &Targets, reader: &dyn CloudSession, name: String) -> Result<Target, Refused> {
         let manifest_fault = |error: &dyn std::fmt::Display| {
             let message = format!("target {} of `{}` can't be read", quoted(&name, 80), self.tool);
@@ -83,13 +84,24 @@ impl Scene<'_> {
             None => Ok(None),
             Some(expression) => expression.search(&state).map(Some).map_err(|e| manifest_fault(&e)),
         };
-        let fingerprint = search(&targets.fingerprint)?.unwrap_or_else(|| state.clone());
-        let tags = tags(&search(&targets.tags)?.unwrap_or_default());
+        let mut fingerprint = search(&targets.fingerprint)?.unwrap_or_else(|| state.clone());
+        let mut all_tags = vec![tags::of(&search(&targets.tags)?.unwrap_or_default()).map_err(|e| manifest_fault(&e))?];
+        if !targets.tags_read.is_empty() {
+            let mut read = Vec::new();
+            let context = self.context(&name, Some(&arn), Some((&state, &Tags::new())));
+            for how in &targets.tags_read {
+                let with = how.with.render(&context).map_err(|e| manifest_fault(&e))?;
+                read.push(self.tags(how, reader, with, &name).await?);
+            }
+            fingerprint = tags::fingerprinted(fingerprint, &read);
+            all_tags.extend(read);
+        }
         let protected = match search(&targets.protected)? {
             None | Some(Value::Null | Value::Bool(false)) => false,
             Some(_) => true,
         };
-        let Standing { stage, protected, owner } = standing(self.account.stage, protected, &tags, self.tag_rules);
+        let Standing { stage, protected, owner } = standing(self.account.stage, protected, &all_tags, self.tag_rules);
+        let tags = tags::shown(all_tags);
         Ok(Target { id: name, arn, state, fingerprint, tags, stage, protected, owner })
     }
 
@@ -145,40 +157,20 @@ impl Scene<'_> {
         }
     }
 
+    async fn tags(&self, how: &TagsRead, reader: &dyn CloudSession, with: Value, name: &str) -> Result<Tags, Refused> {
+        tags::read(how, reader, self.models, with).await.map_err(|error| {
+            Refused::new(
+                Code::TargetUnreadable,
+                format!("the tags of {} can't be read with `{}`: {error}", quoted(name, 80), how.operation),
+                "without knowing its tags nothing is changed; an operator must let the account's `read_role` read \
+                 them, or try again later",
+            )
+        })
+    }
+
     fn not_found(&self, name: &str) -> Refused {
         let (account, region) = (&self.account.name, self.region);
         let message = format!("{} does not exist in account `{account}`, region `{region}`", quoted(name, 80));
         Refused::new(Code::TargetNotFound, message, "look it up with a read tool first")
-    }
-}
-
-/// Tags come as `[{Key, Value}]` (most services), `[{TagKey, TagValue}]` (KMS) or as a map (Lambda, SQS).
-fn tags(found: &Value) -> BTreeMap<String, String> {
-    let text = |value: &Value| value.as_str().map(str::to_owned);
-    match found {
-        Value::Object(map) => map.iter().filter_map(|(key, value)| Some((key.clone(), text(value)?))).collect(),
-        Value::Array(items) => items
-            .iter()
-            .filter_map(|item| {
-                let key = item.get("Key").or_else(|| item.get("TagKey")).or_else(|| item.get("key"))?;
-                let value = item.get("Value").or_else(|| item.get("TagValue")).or_else(|| item.get("value"))?;
-                Some((text(key)?, text(value)?))
-            })
-            .collect(),
-        _ => BTreeMap::new(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tags_of_all_shapes() {
-        let expected = BTreeMap::from([("env".to_owned(), "prod".to_owned())]);
-        assert_eq!(tags(&json!([{"Key": "env", "Value": "prod"}])), expected);
-        assert_eq!(tags(&json!([{"TagKey": "env", "TagValue": "prod"}])), expected);
-        assert_eq!(tags(&json!({"env": "prod"})), expected);
-        assert_eq!(tags(&Value::Null), BTreeMap::new());
     }
 }

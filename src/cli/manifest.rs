@@ -223,6 +223,9 @@ fn sheet(tool: &Tool) -> String {
         if let Some(read) = &targets.read {
             line("read with", format!("{} at {}", read.operation, read.state.text()));
         }
+        for read in &targets.tags_read {
+            line("tags with", format!("{} at {}", read.operation, read.list.text()));
+        }
         if let Some(fingerprint) = &targets.fingerprint {
             line("unchanged", fingerprint.text().to_owned());
         }

@@ -79,7 +79,7 @@ impl SessionPolicy {
         })
     }
 
-    /// The policy of a call's reading session: what the targets and what depends on them are read with, and, for a tool
+    /// The policy of a call's reading session: what the targets, their tags and what depends on them are read with, and, for a tool
     /// that changes nothing, its scopes.
     ///
     /// # Errors
@@ -87,8 +87,7 @@ impl SessionPolicy {
     pub fn reading(tool: &Tool, ground: Ground<'_>) -> Result<Self, NotScoped> {
         within_limit(ground, |ground| {
             let mut allowed = Allowed::default();
-            let reads = tool.targets.iter().filter_map(|targets| targets.read.as_ref().map(|read| &read.operation));
-            for operation in reads.chain(tool.dependents.iter().map(|dependent| &dependent.operation)) {
+            for operation in tool.reads() {
                 read(operation, tool, ground, &mut allowed)?;
             }
             if tool.dry_run == DryRunKind::Native {
@@ -305,7 +304,9 @@ fn read(operation: &OperationId, tool: &Tool, ground: Ground<'_>, allowed: &mut 
 struct Target {
     /// The forms its ARN can have. They don't depend on its name: that must not decide what else can be read.
     forms: Vec<String>,
-    /// Its ARN as policies write it, and the scopes' that only add to it, such as a function's versions.
+    /// Its ARN as policies write it.
+    arn: String,
+    /// That, and the scopes' that only add to it, such as a function's versions.
     written: BTreeSet<String>,
 }
 
@@ -320,10 +321,19 @@ impl Target {
                 written.insert(scope);
             }
         }
-        written.insert(arn);
+        written.insert(arn.clone());
         // a name may have several parts, as a bucket with a key has
         let forms = ["x", "x/x"].map(|name| targets.arn.render_text(&with_names(context, name)));
-        Ok(Some(Self { forms: forms.into_iter().collect::<Result<_, _>>()?, written }))
+        Ok(Some(Self { forms: forms.into_iter().collect::<Result<_, _>>()?, arn, written }))
+    }
+
+    /// What it is a part of, as an object is of its bucket.
+    fn holder(&self, format: &str) -> Option<String> {
+        if has_form(&self.arn, format) {
+            return None;
+        }
+        let mut cuts = self.arn.match_indices('/').filter_map(|(at, _)| self.arn.get(..at));
+        cuts.find(|holder| has_form(holder, format)).map(str::to_owned)
     }
 }
 
@@ -361,12 +371,17 @@ fn resources_of(action: &ActionFact, target: Option<&Target>, ground: Ground<'_>
     }
     let fits = |target: &Target, format: &str| target.forms.iter().any(|form| has_form(form, format));
     let is_target = |format: &str| target.filter(|target| fits(target, format));
+    let holder = |format: &str| target.and_then(|target| target.holder(format));
     let found = formats.iter().any(|(format, _)| is_target(format).is_some());
     let wanted = formats.into_iter().filter(|(format, required)| !found || *required || is_target(format).is_some());
     wanted
         .flat_map(|(format, _)| match is_target(format) {
-            Some(target) => target.written.clone(),
-            None => BTreeSet::from([any_of(format, ground.region, ground.account)]),
+            // by its form alone, an object's ARN could be a bucket's
+            Some(target) => target.written.iter().cloned().chain(holder(format)).collect(),
+            None => holder(format).map_or_else(
+                || BTreeSet::from([any_of(format, ground.region, ground.account)]),
+                |arn| BTreeSet::from([arn]),
+            ),
         })
         .collect()
 }

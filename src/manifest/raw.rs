@@ -113,6 +113,10 @@ pub(super) struct RawTargets {
     pub(super) read: Option<RawRead>,
     /// JMESPath over the state: its tags.
     pub(super) tags: Option<String>,
+    /// How tags are read that the state doesn't hold: its own first, then those of what holds it. They may not change
+    /// between preview and call.
+    #[serde(default)]
+    pub(super) tags_read: Vec<RawTagsRead>,
     /// JMESPath over the state: what must not change between preview and call. Default: the whole state.
     pub(super) fingerprint: Option<String>,
     /// JMESPath over the state: true where it is protected from deletion.
@@ -133,6 +137,22 @@ pub(super) struct RawRead {
     /// AWS error codes that mean that the target doesn't exist.
     #[serde(default)]
     pub(super) missing: Vec<String>,
+}
+
+/// Reads tags with an operation of their own, all pages of them.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawTagsRead {
+    /// A read operation.
+    pub(super) operation: String,
+    /// Its arguments, with `{expressions}`.
+    #[serde(default)]
+    pub(super) with: Map<String, Value>,
+    /// JMESPath over its output: a list of keys and values, or a map.
+    pub(super) list: String,
+    /// AWS error codes that mean that there are no tags. After any other one the target counts as unreadable.
+    #[serde(default)]
+    pub(super) untagged: Vec<String>,
 }
 
 /// IAM actions on resources.

@@ -73,6 +73,17 @@ pub struct Tool {
     pub digest: Digest,
 }
 
+impl Tool {
+    /// The operations that its targets, their tags and their dependents are read with.
+    pub fn reads(&self) -> impl Iterator<Item = &OperationId> {
+        let of_targets = self.targets.iter().flat_map(|targets| {
+            let tags = targets.tags_read.iter().map(|read| &read.operation);
+            targets.read.iter().map(|read| &read.operation).chain(tags)
+        });
+        of_targets.chain(self.dependents.iter().map(|dependent| &dependent.operation))
+    }
+}
+
 /// One member of the operation's input that the agent may pass.
 #[derive(Debug)]
 pub struct InputMember {
@@ -114,6 +125,8 @@ pub struct Targets {
     pub read: Option<TargetRead>,
     /// Its tags, as AWS gives them. Context: the state.
     pub tags: Option<Expression>,
+    /// Reads of tags that the state doesn't hold: the target's own first, then those of what holds it.
+    pub tags_read: Vec<TagsRead>,
     /// What must not change until the call. Context: the state. `None`: the whole state.
     pub fingerprint: Option<Expression>,
     /// True where something protects it from deletion. Context: the state.
@@ -132,6 +145,23 @@ pub struct TargetRead {
     /// AWS error codes that mean the target doesn't exist.
     pub missing: Vec<String>,
 }
+
+/// Reads tags with an operation of their own.
+#[derive(Debug)]
+pub struct TagsRead {
+    /// A read operation.
+    pub operation: OperationId,
+    /// Its arguments. Context: that of one target, without `tags`.
+    pub with: Template,
+    /// The tags in its output, in one of the forms of [`TAG_FORMS`] or as a map; null means none.
+    pub list: Expression,
+    /// AWS error codes that mean that there are none.
+    pub untagged: Vec<String>,
+}
+
+/// What AWS's services call the key and the value of a tag in a list: most of them, KMS, ECS, the newer ones.
+pub const TAG_FORMS: [(&str, &str); 4] =
+    [("Key", "Value"), ("TagKey", "TagValue"), ("key", "value"), ("tagKey", "tagValue")];
 
 /// IAM actions on resources.
 #[derive(Debug)]

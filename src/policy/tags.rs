@@ -17,12 +17,12 @@ pub struct Standing {
     pub owner: Option<String>,
 }
 
-/// Applies the rules to a resource of an account of `stage`, which AWS itself says is `protected` or not. Of several
-/// rules that name an owner the first one that matches counts.
-pub fn standing(stage: Stage, protected: bool, tags: &BTreeMap<String, String>, rules: &[TagRule]) -> Standing {
+/// Applies the rules to a resource of an account of `stage`, which AWS itself says is `protected` or not. `tags` are its
+/// own and those of what holds it, such as an object's bucket: the rules look at all of them, so that none hides another.
+/// Of several rules that name an owner the first one that matches counts, and of several tags the resource's own.
+pub fn standing(stage: Stage, protected: bool, tags: &[BTreeMap<String, String>], rules: &[TagRule]) -> Standing {
     let mut standing = Standing { stage, protected, owner: None };
-    for rule in rules {
-        let Some(value) = tags.get(&rule.tag) else { continue };
+    for (rule, value) in tags.iter().flat_map(|tags| rules.iter().filter_map(|r| Some((r, tags.get(&r.tag)?)))) {
         if rule.value.as_ref().is_some_and(|pattern| !like(value, pattern)) {
             continue;
         }
@@ -107,7 +107,7 @@ mod tests {
             rule("owner", None, TagSays::Owner),
         ];
         let seen = |all: &[(&str, &str)]| {
-            let Standing { stage, protected, owner } = standing(Stage::Dev, false, &tags(all), &rules);
+            let Standing { stage, protected, owner } = standing(Stage::Dev, false, &[tags(all)], &rules);
             (stage, protected, owner)
         };
         assert_eq!(seen(&[]), (Stage::Dev, false, None));
@@ -121,8 +121,17 @@ mod tests {
     #[test]
     fn the_dev_tag_of_a_thing_in_production_changes_nothing() {
         let rules = [rule("env", Some("dev"), TagSays::Stage(Stage::Dev))];
-        let found = standing(Stage::Prod, true, &tags(&[("env", "dev")]), &rules);
+        let found = standing(Stage::Prod, true, &[tags(&[("env", "dev")])], &rules);
         assert_eq!(found, Standing { stage: Stage::Prod, protected: true, owner: None });
+    }
+
+    #[test]
+    fn neither_hides_the_other_s_tags() {
+        let rules = [rule("env", Some("prod"), TagSays::Stage(Stage::Prod)), rule("team", None, TagSays::Owner)];
+        let object = tags(&[("env", "dev"), ("team", "receipts")]);
+        let bucket = tags(&[("env", "prod"), ("team", "platform")]);
+        let found = standing(Stage::Dev, false, &[object, bucket], &rules);
+        assert_eq!(found, Standing { stage: Stage::Prod, protected: false, owner: Some("receipts".to_owned()) });
     }
 
     fn any_rule() -> impl Strategy<Value = TagRule> {
@@ -139,7 +148,7 @@ mod tests {
         fn no_rule_and_no_tag_ever_lowers_anything(
             stage in prop::sample::select(vec![Stage::Dev, Stage::Staging, Stage::Prod]),
             protected: bool,
-            tags in prop::collection::btree_map("[ab]", "[ab]{0,3}", 0..3),
+            tags in prop::collection::vec(prop::collection::btree_map("[ab]", "[ab]{0,3}", 0..3), 1..3),
             rules in prop::collection::vec(any_rule(), 0..5),
             extra in any_rule(),
         ) {

@@ -180,13 +180,11 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    /// What targets and dependents are read with, and the harmless dry run that an endpoint is tried with.
+    /// What targets, their tags and dependents are read with, and the harmless dry run that an endpoint is tried with.
     fn reads(&self, role: &mut RoleNeeds) {
-        let target = self.tool.targets.iter().filter_map(|targets| targets.read.as_ref().map(|read| &read.operation));
         let canary = OperationId::new("ec2", "DescribeInstances");
         let canary = (self.tool.dry_run == DryRunKind::Native).then_some(&canary);
-        let dependents = self.tool.dependents.iter().map(|dependent| &dependent.operation);
-        for operation in target.chain(dependents).chain(canary) {
+        for operation in self.tool.reads().chain(canary) {
             let regions = self.ground.regions(operation, false);
             let actions = self.ground.catalog.iam().actions_for(operation).unwrap_or_default();
             for action in actions.iter().filter(|action| action.level.only_reads()) {

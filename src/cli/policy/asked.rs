@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::slice;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -288,7 +289,7 @@ impl Asked {
         };
         let kind = arn.as_deref().map_or(whole.kind, kind_of);
         let stage = about.stage.unwrap_or(account.stage).max(account.stage);
-        let standing = standing(stage, about.protected, &about.tags, &ground.tag_rules);
+        let standing = standing(stage, about.protected, slice::from_ref(&about.tags), &ground.tag_rules);
         Ok(Resource {
             kind: about.kind.clone().unwrap_or(kind),
             arn: arn.unwrap_or(whole.arn),

@@ -112,6 +112,7 @@ fn tool(scopes: &[(&[&str], &[&str])]) -> Tool {
                 missing: Vec::new(),
             }),
             tags: None,
+            tags_read: Vec::new(),
             fingerprint: None,
             protected: None,
         }),
@@ -336,6 +337,20 @@ fn other_characters_than_ascii_are_written_in_json_s_own_way() {
     let policy = changing(&tool(&[(DELETE, &["{arn}"])]), &["Größe/日本/😀"], &json!({})).unwrap();
     assert!(policy.text().contains(r"Gr\u00f6\u00dfe/\u65e5\u672c/\ud83d\ude00"), "{}", policy.text());
     assert!(allows(&policy, DELETE[0], &format!("{TABLE}Größe/日本/😀"), "eu-central-1"));
+}
+
+/// An object's bucket is its holder; what has a form itself needs none.
+#[test]
+fn what_holds_a_thing_is_known_from_its_arn() {
+    let target = |arn: &str| Target { forms: Vec::new(), arn: arn.to_owned(), written: BTreeSet::new() };
+    let bucket = "arn:${Partition}:s3:::${BucketName}";
+    assert_eq!(target("arn:aws:s3:::b/k/l").holder(bucket).as_deref(), Some("arn:aws:s3:::b"));
+    assert_eq!(target("arn:aws:s3:::b/${*}").holder(bucket).as_deref(), Some("arn:aws:s3:::b"));
+    assert_eq!(target("arn:aws:s3:::b").holder(bucket), None);
+    let object = "arn:${Partition}:s3:::${BucketName}/${ObjectName}";
+    assert_eq!(target("arn:aws:s3:::b/k/l").holder(object), None);
+    let table = "arn:${Partition}:dynamodb:${Region}:${Account}:table/${TableName}";
+    assert_eq!(target("arn:aws:dynamodb:eu-central-1:1:global-table/t/x").holder(table), None);
 }
 
 /// What every shipped tool's credentials may do. Look at it when a manifest changes.

@@ -6,11 +6,12 @@ use super::Report;
 use crate::digest::Digest;
 use crate::manifest::expression::{BadExpression, Expression};
 use crate::manifest::raw::{
-    RawDependent, RawDryRun, RawInput, RawLimits, RawRaise, RawRead, RawScope, RawTargets, RawTool, RawUndo,
+    RawDependent, RawDryRun, RawInput, RawLimits, RawRaise, RawRead, RawScope, RawTagsRead, RawTargets, RawTool,
+    RawUndo,
 };
 use crate::manifest::spec::{
-    Condition, Dependent, DryRunKind, InputMember, Limits, Narrowing, RaiseEffect, Scope, TargetRead, Targets, Tool,
-    UndoSpec,
+    Condition, Dependent, DryRunKind, InputMember, Limits, Narrowing, RaiseEffect, Scope, TagsRead, TargetRead,
+    Targets, Tool, UndoSpec,
 };
 use crate::manifest::template::{BadTemplate, Template, join_pointer};
 use crate::names::{Effect, OperationId};
@@ -223,9 +224,12 @@ fn targets(raw: &RawTargets, report: &mut Report<'_>) -> Option<Targets> {
     let tags = optional("tags", &raw.tags);
     let fingerprint = optional("fingerprint", &raw.fingerprint);
     let protected = optional("protected", &raw.protected);
+    let tags_read = raw.tags_read.iter().enumerate().filter_map(|(index, read)| tags_read(index, read, report));
+    let tags_read = tags_read.collect();
     if raw.read.is_none() {
         for (present, key) in [
             (tags.is_some(), "/targets/tags"),
+            (!raw.tags_read.is_empty(), "/targets/tags_read"),
             (fingerprint.is_some(), "/targets/fingerprint"),
             (protected.is_some(), "/targets/protected"),
         ] {
@@ -239,6 +243,7 @@ fn targets(raw: &RawTargets, report: &mut Report<'_>) -> Option<Targets> {
         arn: arn?,
         read: read.flatten(),
         tags: tags.flatten(),
+        tags_read,
         fingerprint: fingerprint.flatten(),
         protected: protected.flatten(),
     })
@@ -249,6 +254,14 @@ fn read(raw: &RawRead, report: &mut Report<'_>) -> Option<TargetRead> {
     let with = with("/targets/read", &raw.with, report);
     let state = expression("/targets/read/state", &raw.state, report);
     Some(TargetRead { operation: operation?, with: with?, state: state?, missing: raw.missing.clone() })
+}
+
+fn tags_read(index: usize, raw: &RawTagsRead, report: &mut Report<'_>) -> Option<TagsRead> {
+    let pointer = format!("/targets/tags_read/{index}");
+    let operation = operation(&format!("{pointer}/operation"), &raw.operation, report);
+    let with = with(&pointer, &raw.with, report);
+    let list = expression(&format!("{pointer}/list"), &raw.list, report);
+    Some(TagsRead { operation: operation?, with: with?, list: list?, untagged: raw.untagged.clone() })
 }
 
 fn scope(index: usize, raw: &RawScope, report: &mut Report<'_>) -> Scope {

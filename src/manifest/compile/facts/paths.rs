@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use super::Checker;
 use crate::aws::models::nearest;
+use crate::aws::{ShapeKind, ShapeModel};
 use crate::manifest::expression::{BadExpression, Expression};
 use crate::manifest::shapes::{Form, check as check_form};
-use crate::manifest::spec::{Targets, UndoSpec};
+use crate::manifest::spec::{TAG_FORMS, Targets, UndoSpec};
 use crate::manifest::template::{Template, join_pointer};
 use crate::names::{Effect, OperationId};
 
@@ -76,14 +77,34 @@ impl<'a> Checker<'a, '_, '_> {
         let with_arn = target_context(arguments, None, true);
         self.template("/targets/read/with", &read.with, &with_arn);
         let state = self.reads("/targets/read", &read.operation, &read.with, &read.state, "state");
-        for (key, expression) in
-            [("tags", &targets.tags), ("fingerprint", &targets.fingerprint), ("protected", &targets.protected)]
-        {
+        for (key, expression) in [("fingerprint", &targets.fingerprint), ("protected", &targets.protected)] {
             if let (Some(expression), Some(state)) = (expression, &state) {
                 self.expression(&format!("/targets/{key}"), expression, state);
             }
         }
+        if let (Some(expression), Some(state)) = (&targets.tags, &state) {
+            let found = check_form(expression, state).map_err(|errors| self.misasked("/targets/tags", errors)).ok();
+            self.tags("/targets/tags", found);
+        }
+        let mut with_state = with_arn;
+        if let Form::Object(members) = &mut with_state {
+            members.push(("state".to_owned(), state.clone().unwrap_or(Form::Any)));
+        }
+        for (index, read) in targets.tags_read.iter().enumerate() {
+            let pointer = format!("/targets/tags_read/{index}");
+            self.template(&format!("{pointer}/with"), &read.with, &with_state);
+            let found = self.reads(&pointer, &read.operation, &read.with, &read.list, "list");
+            self.tags(&format!("{pointer}/list"), found);
+        }
         state
+    }
+
+    /// What is taken for tags has one of the forms that tags have.
+    fn tags(&mut self, pointer: &str, found: Option<Form>) {
+        if found.is_some_and(|form| !can_be_tags(&form)) {
+            let message = "these are no tags: neither a list of keys and values nor a map";
+            self.report.at(pointer, message, "correct the expression");
+        }
     }
 
     /// An operation that a preview reads with: it exists, reads, takes these arguments, and its answer has this path.
@@ -155,6 +176,30 @@ impl<'a> Checker<'a, '_, '_> {
                 }
             }
         }
+    }
+}
+
+fn can_be_tags(form: &Form) -> bool {
+    let pairs = |shape: &ShapeModel| {
+        TAG_FORMS.iter().any(|(key, value)| shape.member(key).is_some() && shape.member(value).is_some())
+    };
+    match form {
+        Form::Any => true,
+        Form::Object(_) => false,
+        Form::List(item) => match &**item {
+            Form::Any => true,
+            Form::Shape(service, shape) => service.shape(shape).is_ok_and(|shape| pairs(&shape)),
+            Form::Object(members) => {
+                let has = |name: &str| members.iter().any(|(known, _)| known == name);
+                TAG_FORMS.iter().any(|(key, value)| has(key) && has(value))
+            }
+            Form::List(_) => false,
+        },
+        Form::Shape(service, shape) => match service.shape(shape).map(|found| found.kind.clone()) {
+            Ok(ShapeKind::List { member, .. }) => service.shape(&member.shape).is_ok_and(|shape| pairs(&shape)),
+            Ok(ShapeKind::Map { .. }) => true,
+            _ => false,
+        },
     }
 }
 
