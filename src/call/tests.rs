@@ -110,6 +110,37 @@ async fn targets_have_the_standing_that_their_tags_give_them() {
     }
 }
 
+async fn object(bucket_tags: FakeCloud) -> Result<ResolvedCall, Refused> {
+    let cloud = bucket_tags
+        .answers("s3:HeadObject", json!({ "ETag": "x", "ContentLength": 1 }))
+        .answers("s3:GetObjectTagging", json!({ "TagSet": [{ "Key": "env", "Value": "dev" }] }));
+    let rules = [TagRule { tag: "env".to_owned(), value: Some("prod".to_owned()), says: TagSays::Stage(Stage::Prod) }];
+    let arguments = json!({ "Bucket": "receipts", "Key": "1.txt", "reason": "it is not used any more" });
+    let call = validated("s3_delete_object", arguments, Stage::Dev, None).unwrap();
+    resolve(call, &cloud, &Models::embedded().unwrap(), &IamFacts::embedded().unwrap(), &rules).await
+}
+
+#[tokio::test]
+async fn the_tags_of_a_bucket_count_for_its_objects() {
+    let tagged = json!({ "TagSet": [{ "Key": "env", "Value": "prod" }, { "Key": "team", "Value": "orders" }] });
+    let call = object(FakeCloud::new().answers("s3:GetBucketTagging", tagged)).await.unwrap();
+    let [target] = call.targets() else { panic!("{:?}", call.targets()) };
+    assert_eq!(target.stage, Stage::Prod);
+    assert_eq!(json!(target.tags), json!({ "env": "dev", "team": "orders" }));
+    let both = json!([{ "env": "dev" }, { "env": "prod", "team": "orders" }]);
+    assert_eq!(target.fingerprint["tags"], both);
+}
+
+#[tokio::test]
+async fn a_bucket_without_tags_is_told_from_one_whose_tags_can_not_be_read() {
+    let none = FakeCloud::new().refuses("s3:GetBucketTagging", "NoSuchTagSet", "The TagSet does not exist");
+    assert_eq!(object(none).await.unwrap().targets()[0].stage, Stage::Dev);
+    let denied = FakeCloud::new().refuses("s3:GetBucketTagging", "AccessDenied", "Access Denied");
+    let refused = object(denied).await.unwrap_err();
+    assert_eq!(refused.code, Code::TargetUnreadable);
+    insta::assert_snapshot!(format!("{}\n{}", refused.message, refused.hint));
+}
+
 #[test]
 fn targets_of_older_plans_have_no_owner() {
     let old = json!({

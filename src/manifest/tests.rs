@@ -68,7 +68,10 @@ fn every_shipped_tool_is_complete() {
         if tool.effect.changes() {
             let targets = tool.targets.as_ref().unwrap();
             assert!(targets.read.as_ref().is_some(), "{name}");
-            assert!(targets.fingerprint.is_some(), "{name}: volatile fields would look like drift");
+            let fingerprint = targets.fingerprint.as_ref();
+            let fingerprint = fingerprint.unwrap_or_else(|| panic!("{name}: volatile fields would look like drift"));
+            let own_tags = targets.tags.is_some() && fingerprint.text().contains("tags: Tag");
+            assert!(own_tags || !targets.tags_read.is_empty(), "{name}: what its targets' tags say would not count");
             assert!(tool.limits.per_call.is_some() && tool.limits.per_hour.is_some(), "{name}");
         }
         if tool.effect >= Effect::Destructive {
@@ -107,6 +110,26 @@ fn a_misspelt_path_is_told_because_null_would_mean_unprotected() {
         .replace("type: \"{target}\"", "type: \"{tarket}\"")
         .replace("arguments.SkipFinalSnapshot ==", "arguments.SkipFinalSnapshots ==");
     insta::assert_snapshot!(report(&text));
+}
+
+#[test]
+fn reads_of_tags_are_held_against_the_facts_too() {
+    let with = |read: &str| {
+        let text = shipped("dynamodb_delete_table");
+        let (before, rest) = text.split_once("  tags_read:\n").unwrap();
+        let (_, after) = rest.split_once("list: Tags }\n").unwrap();
+        report(&format!("{before}  tags_read:\n    - {read}\n{after}"))
+    };
+    insta::assert_snapshot!(
+        [
+            with(r#"{ operation: dynamodb:UntagResource, with: { ResourceArn: "{arn}" }, list: Tags }"#),
+            with(r#"{ operation: dynamodb:ListTagsOfResource, with: { Arn: "{state.Arn}" }, list: Tag }"#),
+            with(r#"{ operation: dynamodb:ListTagsOfResource, with: { ResourceArn: "{arn}" }, list: "Tags[].Value" }"#),
+            with(r#"{ operation: dynamodb:DescribeTable, with: { TableName: "{target}" }, list: Table.KeySchema }"#),
+            with(r#"{ operation: dynamodb:ListTagsOfResource, with: { ResourceArn: "{tags.a}" }, list: Tags }"#),
+        ]
+        .join("\n")
+    );
 }
 
 #[test]

@@ -4,6 +4,7 @@ Standard input is the tie to the process that started it: when that ends, howeve
 emulator goes too. A detached emulator gets no such pipe.
 """
 
+import json
 import os
 import runpy
 import sys
@@ -16,8 +17,9 @@ def leave_with_parent():
     os._exit(0)
 
 
-def name_lists_as_aws_does():
-    """A list of everything of a kind: ministack asks for permission on "*", AWS on every resource of the kind."""
+def name_resources_as_aws_does():
+    """Where ministack asks for permission on "*", and AWS on resources: a list of everything of a kind is about every
+    resource of the kind, and the tags of a table are about the table."""
     from ministack.core import iam_actions
 
     everything = {
@@ -26,12 +28,21 @@ def name_lists_as_aws_does():
     }
     named = iam_actions.extract_resource_arn
 
+    def resource_of(body):
+        try:
+            arn = json.loads(body or b"{}").get("ResourceArn")
+        except (ValueError, AttributeError):
+            return None
+        return arn if isinstance(arn, str) else None
+
     def resource_arn(service, method, path, headers, body, params, region, account):
         found = named(service, method, path, headers, body, params, region, account)
         action = params.get("Action", "")
         action = action[0] if isinstance(action, list) else action
         if found == "*" and action in everything:
             return everything[action].format(region=region, account=account)
+        if found == "*" and service == "dynamodb":
+            return resource_of(body) or found
         return found
 
     iam_actions.extract_resource_arn = resource_arn
@@ -41,5 +52,5 @@ if os.environ.pop("COUNTERSIGN_TIED", "") == "yes":
     threading.Thread(target=leave_with_parent, daemon=True).start()
 sys.argv = sys.argv[1:]
 if sys.argv[0] == "ministack":
-    name_lists_as_aws_does()
+    name_resources_as_aws_does()
 runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

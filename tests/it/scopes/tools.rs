@@ -36,13 +36,18 @@ async fn credentials_of_every_shipped_tool_are_good_for_its_scope_only() {
     for case in &cases {
         let tool = bench.tool(case.tool, case.operation);
         let arguments = (case.arguments)(&case.target);
-        if let Some(read) = tool.targets.as_ref().and_then(|targets| targets.read.as_ref()) {
+        let mut reads = Vec::new();
+        if let Some(targets) = &tool.targets {
+            reads.extend(targets.read.iter().map(|read| (&read.operation, &read.with)));
+            reads.extend(targets.tags_read.iter().map(|read| (&read.operation, &read.with)));
+        }
+        for (operation, with) in reads {
             let (_, context) = bench.policy(&tool, Purpose::Read, &case.target, &arguments);
             let (_, other) = bench.policy(&tool, Purpose::Read, &case.other, &(case.arguments)(&case.other));
             let tried = Tried {
-                operation: read.operation.clone(),
-                arguments: read.with.render(&context).unwrap(),
-                other: read.with.render(&other).unwrap(),
+                operation: operation.clone(),
+                arguments: with.render(&context).unwrap(),
+                other: with.render(&other).unwrap(),
                 another: (case.operation.parse().unwrap(), arguments.clone()),
             };
             table.push(row(&bench, case, &tool, Purpose::Read, tried).await);
@@ -118,6 +123,8 @@ async fn cases() -> Vec<Case> {
     for bucket in ["scopes-full", "scopes-empty"] {
         let arguments = json!({ "Bucket": bucket, "CreateBucketConfiguration": { "LocationConstraint": HERE } });
         root_call(&DEV, "s3:CreateBucket", arguments).await.unwrap();
+        let tagging = json!({ "Bucket": bucket, "Tagging": { "TagSet": [{ "Key": "env", "Value": "dev" }] } });
+        root_call(&DEV, "s3:PutBucketTagging", tagging).await.unwrap();
     }
     let object = json!({ "Bucket": "scopes-full", "Key": "2026/a.txt", "Body": BASE64.encode("a") });
     root_call(&DEV, "s3:PutObject", object).await.unwrap();
