@@ -15,7 +15,7 @@ use crate::config::{self, Account, Environment, ManifestsConfig};
 use crate::document::Problems;
 use crate::manifest::catalog::{Catalog, Entry};
 use crate::manifest::raw;
-use crate::manifest::spec::{DryRunKind, Tool, UndoSpec};
+use crate::manifest::spec::{Condition, DryRunKind, Tool, UndoSpec};
 use crate::names::{OperationId, Region, Stage};
 use crate::roles::needs::{Families, Ground, Needs, RoleNeeds};
 
@@ -235,7 +235,12 @@ fn sheet(tool: &Tool) -> String {
     }
     for scope in &tool.scopes {
         let because = scope.because.as_ref().map(|because| format!(" ({because})")).unwrap_or_default();
-        line("allows", format!("{}{because}", scope.actions.join(", ")));
+        let only = |condition: &Condition| format!(", only by {} of {}", condition.operator, condition.key);
+        let conditions: String = scope.conditions.iter().map(only).collect();
+        line("allows", format!("{}{conditions}{because}", scope.actions.join(", ")));
+    }
+    for path in &tool.escalates {
+        line("", format!("contains {path}, a known way to more permissions"));
     }
     if tool.effect.changes() {
         let dry_run = match tool.dry_run {
