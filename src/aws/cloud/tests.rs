@@ -110,7 +110,7 @@ async fn made(acts: Vec<Act>) -> Made {
     let clock = FixedClock::at(now());
     let config = config(&stub.url, folder.path());
     let cloud = AwsCloud::new(&config, Models::embedded().unwrap(), Arc::new(clock.clone()));
-    Made { cloud, stub, clock, folder: folder }
+    Made { cloud, stub, clock, folder }
 }
 
 #[tokio::test]

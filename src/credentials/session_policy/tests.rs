@@ -38,7 +38,7 @@ fn tokens(pattern: &str) -> Vec<Token> {
             (None, c) => (Token::Is(c), c.len_utf8()),
         };
         tokens.push(token);
-        rest = &rest[length..];
+        rest = rest.split_at(length).1;
     }
     tokens
 }

@@ -84,7 +84,7 @@ async fn row(bench: &Bench, case: &Case, tool: &ToolSpec, purpose: Purpose, trie
     let elsewhere = bench.open("shop-dev", purpose, policy.clone(), ELSEWHERE).await;
     let (mut denied, mut gaps) = (Vec::new(), Vec::new());
     let refused = |what: &str, result: Result<(), String>| {
-        let code = result.expect_err(&format!("{}: {what} was let through: {}", case.tool, policy.text()));
+        let Err(code) = result else { panic!("{}: {what} was let through: {}", case.tool, policy.text()) };
         format!("{what} ({code})")
     };
     let (for_other, _) = bench.policy(tool, purpose, &case.other, &(case.arguments)(&case.other));
