@@ -130,6 +130,17 @@ pub enum Stage {
     Prod,
 }
 
+impl Stage {
+    /// The stage for texts in which it must not be overlooked.
+    pub fn loud(self) -> &'static str {
+        match self {
+            Self::Dev => "DEVELOPMENT",
+            Self::Staging => "STAGING",
+            Self::Prod => "PRODUCTION",
+        }
+    }
+}
+
 impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -3,10 +3,12 @@
 //! The frame is the server's own. Everything that came from outside (names, tags, the agent's reason) is quoted, escaped
 //! and cut. It is a function of the plan alone.
 
+use std::cmp::Reverse;
+
 use super::ask::Prompt;
 use crate::digest::Digest;
 use crate::names::Stage;
-use crate::plan::filed::{DryRun, PlanContent, Undo};
+use crate::plan::filed::{DryRun, PlanContent, PlannedTarget, Undo};
 use crate::text::escape::quoted;
 
 /// Targets, dependents and reasons of raising that get a line each.
@@ -78,13 +80,22 @@ fn call(content: &PlanContent) -> Vec<String> {
 
 fn headline(content: &PlanContent) -> String {
     let stage = match content.account.stage {
-        Stage::Prod => "PRODUCTION".to_owned(),
+        Stage::Prod => Stage::Prod.loud().to_owned(),
         other => other.to_string(),
     };
+    let tagged = |stage: Stage| {
+        let count = content.targets.iter().filter(|target| target.stage == stage).count();
+        if count == content.targets.len() {
+            format!(" tagged {}", stage.loud())
+        } else {
+            format!(", {count} of them tagged {}", stage.loud())
+        }
+    };
+    let tagged = content.raised_stage().map(tagged).unwrap_or_default();
     let count = match content.targets.len() {
         0 => String::new(),
-        1 => ", 1 target".to_owned(),
-        several => format!(", {several} targets"),
+        1 => format!(", 1 target{tagged}"),
+        several => format!(", {several} targets{tagged}"),
     };
     format!(
         "{} ({}{count}) in {} account {}, {}",
@@ -106,14 +117,20 @@ fn undo(content: &PlanContent) -> String {
     }
 }
 
+/// Of many targets those of the highest stage are shown.
 fn targets(content: &PlanContent) -> Vec<String> {
-    let mut lines: Vec<String> = content
-        .targets
-        .iter()
+    let mut targets: Vec<&PlannedTarget> = content.targets.iter().collect();
+    targets.sort_by_key(|target| Reverse(target.stage));
+    let mut lines: Vec<String> = targets
+        .into_iter()
         .take(TARGET_LINES)
         .map(|target| {
             let name = target.tags.get("Name").map(|name| format!(" named {}", quoted(name, 60))).unwrap_or_default();
-            format!("Target {}{name}, now {}", quoted(&target.id, 80), quoted(&compact(&target.fingerprint), 120))
+            let raised = Some(target.stage).filter(|stage| *stage > content.account.stage);
+            let raised = raised.map(|stage| format!(", {} by its tags", stage.loud())).unwrap_or_default();
+            let owner = target.owner.as_ref().map(|owner| format!(", owned by {}", quoted(owner, 60)));
+            let (id, owner) = (quoted(&target.id, 80), owner.unwrap_or_default());
+            format!("Target {id}{name}{raised}{owner}, now {}", quoted(&compact(&target.fingerprint), 120))
         })
         .collect();
     if let Some(more) = content.targets.len().checked_sub(TARGET_LINES).filter(|more| *more > 0) {
@@ -185,6 +202,20 @@ mod tests {
     }
 
     #[test]
+    fn production_is_said_first_where_only_tags_tell_of_it() {
+        let mut content = sample();
+        content.targets[0].stage = Stage::Prod;
+        content.targets[0].owner = Some("team-orders".into());
+        let one = text(&content);
+        let dev = sample().targets[0].clone();
+        content.targets = [vec![dev; 6], content.targets].concat();
+        content.targets[6].id = "i-0fedcba9876543210".into();
+        let many = text(&content);
+        let part = |text: &str, from: usize, to: usize| text.lines().skip(from).take(to).collect::<Vec<_>>().join("\n");
+        insta::assert_snapshot!(format!("{one}\n\n{}\n{}", part(&many, 0, 1), part(&many, 6, 5)));
+    }
+
+    #[test]
     fn a_call_without_targets_shows_each_argument_and_says_what_is_cut() {
         let mut content = sample();
         content.targets.clear();
@@ -206,6 +237,8 @@ mod tests {
         content.targets = vec![content.targets[0].clone(); 50];
         content.dependents = vec![content.dependents[0].clone(); 50];
         content.raised = vec![content.raised[0].clone(); 50];
+        content.targets[20].stage = Stage::Prod;
+        content.targets[20].owner = Some("team\n".repeat(100));
         content.reason = "x\n".repeat(250);
         let text = text(&content);
         let lines: Vec<&str> = text.lines().collect();

@@ -155,6 +155,13 @@ pub struct Raised {
     pub because: String,
 }
 
+impl PlanContent {
+    /// The highest stage of any target, where tags raise it above the account's.
+    pub fn raised_stage(&self) -> Option<Stage> {
+        self.targets.iter().map(|target| target.stage).max().filter(|highest| *highest > self.account.stage)
+    }
+}
+
 /// What AWS's own dry run said.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "result", rename_all = "snake_case")]

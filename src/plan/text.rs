@@ -59,8 +59,9 @@ pub fn line(filed: &FiledPlan) -> String {
         [one] => quoted(&one.id, 64),
         [first, rest @ ..] => format!("{} and {} more", quoted(&first.id, 64), rest.len()),
     };
+    let tagged = content.raised_stage().map(|stage| format!(", tagged {}", stage.loud())).unwrap_or_default();
     format!(
-        "{}  {:.0}  {:<8}  {:<12}  {} in {} ({}): {targets}",
+        "{}  {:.0}  {:<8}  {:<12}  {} in {} ({}{tagged}): {targets}",
         content.id,
         content.created_at,
         filed.state.word(),
@@ -103,6 +104,13 @@ pub fn full(content: &PlanContent, digest: Digest) -> String {
                 .map(|(key, value)| format!("{}={}", quoted(key, 60), quoted(value, 60)))
                 .collect();
             lines.push(format!("    tags      {}", tags.join(" ")));
+        }
+        if target.stage > content.account.stage {
+            let (tagged, account) = (target.stage.loud(), content.account.stage);
+            lines.push(format!("    stage     {tagged}, by its tags; its account is {account}"));
+        }
+        if let Some(owner) = &target.owner {
+            lines.push(format!("    owner     {}", quoted(owner, 60)));
         }
         if target.protected {
             lines.push("    protected from deletion".to_owned());
@@ -215,6 +223,7 @@ fn dry_run(content: &PlanContent) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::names::Stage;
     use crate::plan::filed::tests::sample;
 
     fn filed(state: PlanState) -> FiledPlan {
@@ -235,6 +244,18 @@ mod tests {
         let text = full(&content, content.digest().unwrap());
         assert!(text.contains("the server's own: no role is configured for this account"), "{text}");
         assert!(!text.contains("may do"), "{text}");
+    }
+
+    #[test]
+    fn a_stage_that_tags_raise_is_loud() {
+        let mut content = sample();
+        content.targets[0].stage = Stage::Prod;
+        content.targets[0].owner = Some("team-orders\n  needs nothing".into());
+        let digest = content.digest().unwrap();
+        let text = full(&content, digest);
+        let (_, told) = text.split_once("  target").unwrap();
+        let listed = line(&FiledPlan { digest, content, state: PlanState::Open, outcome: None });
+        insta::assert_snapshot!(format!("{}\n{listed}", told.split("  depends").next().unwrap()));
     }
 
     #[test]
