@@ -18,5 +18,6 @@ mod roles;
 mod sandbox;
 mod scopes;
 mod support;
+mod tags;
 mod threats;
 mod tidy;

@@ -102,6 +102,13 @@ profile = "server"
         self
     }
 
+    /// Adds to the configuration, such as a rule for tags.
+    pub(crate) fn with_config(self, text: &str) -> Self {
+        let config = std::fs::read_to_string(self.config()).unwrap();
+        self.write("countersign.toml", &format!("{config}\n{text}"));
+        self
+    }
+
     /// Puts a policy of its own in force besides the profile.
     pub(crate) fn with_policy(self, text: &str) -> Self {
         self.write("own.cedar", text);

@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 
 use self::http::{Connection, Reply, Request};
 use self::world::World;
-pub(crate) use self::world::{Instance, KEPT_SECRET, SESSION_SECRET, SESSION_TOKEN};
+pub(crate) use self::world::{Instance, KEPT_SECRET, SESSION_SECRET, SESSION_TOKEN, Table};
 
 /// What the stub does with one operation instead of its usual answer. Dry runs are answered as always, but for
 /// [`Misbehaviour::IgnoresDryRun`].
@@ -74,6 +74,16 @@ impl Stub {
     /// Puts an instance into the world, or replaces it.
     pub(crate) fn put(&self, instance: Instance) {
         self.inner().world.put(instance);
+    }
+
+    /// Puts a table into the world, or replaces it.
+    pub(crate) fn put_table(&self, table: Table) {
+        self.inner().world.put_table(table);
+    }
+
+    /// True while there is a table of this name.
+    pub(crate) fn has_table(&self, name: &str) -> bool {
+        self.inner().world.has_table(name)
     }
 
     /// An instance as it is now.
@@ -161,7 +171,7 @@ impl Shared {
         }
         let reply = match misbehaviour {
             Some(Misbehaviour::NeverAnswers) => Reply::ok(String::new()),
-            Some(Misbehaviour::Refuses) => world::refusal(),
+            Some(Misbehaviour::Refuses) => world::refusal(&request),
             _ => inner.world.answer(&request),
         };
         self.arrived.notify_waiters();

@@ -1,7 +1,9 @@
-//! What the stub has: EC2 instances, and the answers of a cloud that has nothing else.
+//! What the stub has: EC2 instances and DynamoDB tables, and the answers of a cloud that has nothing else.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+
+use serde_json::{Value, json};
 
 use super::http::{Reply, Request};
 
@@ -37,15 +39,43 @@ pub(crate) const SESSION_TOKEN: &str = "planted-session-token";
 /// What the stub keeps as a secret, and what it answers where secrets stand.
 pub(crate) const KEPT_SECRET: &str = "planted-kept-secret";
 
+/// A DynamoDB table of the stub.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Table {
+    pub(crate) name: String,
+    pub(crate) tags: BTreeMap<String, String>,
+}
+
+impl Table {
+    /// A table without tags.
+    pub(crate) fn named(name: &str) -> Self {
+        Self { name: name.to_owned(), tags: BTreeMap::new() }
+    }
+
+    pub(crate) fn tagged(mut self, key: &str, value: &str) -> Self {
+        self.tags.insert(key.to_owned(), value.to_owned());
+        self
+    }
+}
+
 #[derive(Default)]
 pub(crate) struct World {
     instances: BTreeMap<String, Instance>,
+    tables: BTreeMap<String, Table>,
     sessions: u32,
 }
 
 impl World {
     pub(crate) fn put(&mut self, instance: Instance) {
         self.instances.insert(instance.id.clone(), instance);
+    }
+
+    pub(crate) fn put_table(&mut self, table: Table) {
+        self.tables.insert(table.name.clone(), table);
+    }
+
+    pub(crate) fn has_table(&self, name: &str) -> bool {
+        self.tables.contains_key(name)
     }
 
     pub(crate) fn instance(&self, id: &str) -> Option<&Instance> {
@@ -62,6 +92,7 @@ impl World {
             "StartInstances" => self.turn(request, "running"),
             "StopInstances" => self.turn(request, "stopped"),
             "TerminateInstances" => self.turn(request, "terminated"),
+            "DescribeTable" | "ListTagsOfResource" | "ListBackups" | "DeleteTable" => self.dynamodb(request),
             "DescribeVolumes" => ec2_answer("DescribeVolumes", "<volumeSet/>"),
             "DescribeAutoScalingInstances" => Reply::ok(
                 "<DescribeAutoScalingInstancesResponse><DescribeAutoScalingInstancesResult><AutoScalingInstances/>\
@@ -121,6 +152,33 @@ impl World {
         ec2_answer("DescribeInstances", &format!("<reservationSet>{items}</reservationSet>"))
     }
 
+    /// Tags come on pages of one, as DynamoDB may cut them.
+    fn dynamodb(&mut self, request: &Request) -> Reply {
+        let name =
+            request.json["TableName"].as_str().or_else(|| request.json["ResourceArn"].as_str()?.rsplit('/').next());
+        let Some(table) = self.tables.get(name.unwrap_or_default()).cloned() else {
+            let error = json!({ "__type": "ResourceNotFoundException", "message": "there is no such table" });
+            return Reply::error(400, error.to_string());
+        };
+        let described = json!({ "TableName": table.name, "TableId": table.name, "TableStatus": "ACTIVE" });
+        let answer = match request.operation.as_str() {
+            "DescribeTable" => json!({ "Table": described }),
+            "ListBackups" => json!({ "BackupSummaries": [] }),
+            "DeleteTable" => {
+                self.tables.remove(&table.name);
+                json!({ "TableDescription": described })
+            }
+            _ => {
+                let page: usize = request.json["NextToken"].as_str().map_or(0, |token| token.parse().unwrap());
+                let tag = |(key, value)| json!({ "Key": key, "Value": value });
+                let tags: Vec<Value> = table.tags.iter().skip(page).take(1).map(tag).collect();
+                let more = table.tags.len() > page + 1;
+                json!({ "Tags": tags, "NextToken": more.then(|| (page + 1).to_string()) })
+            }
+        };
+        Reply::ok(answer.to_string())
+    }
+
     fn turn(&mut self, request: &Request, state: &str) -> Reply {
         let mut items = String::new();
         for id in request.list("InstanceId") {
@@ -150,8 +208,12 @@ fn ec2_answer(operation: &str, content: &str) -> Reply {
     ))
 }
 
-/// EC2's answer to what it does not carry out.
-pub(super) fn refusal() -> Reply {
+/// The answer to what is not carried out.
+pub(super) fn refusal(request: &Request) -> Reply {
+    if !request.json.is_null() {
+        let error = json!({ "__type": "AccessDeniedException", "message": "you are not allowed to do this" });
+        return Reply::error(400, error.to_string());
+    }
     ec2_error(400, "IncorrectState", "The instance is not in a state from which it can be started.")
 }
 
