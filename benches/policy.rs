@@ -48,7 +48,11 @@ fn people() -> People {
         max_resources: 20,
         expires: None,
     };
-    People { agents: BTreeMap::from([(Agent::new("deployer"), config)]), accounts: vec![account()] }
+    People {
+        agents: BTreeMap::from([(Agent::new("deployer"), config)]),
+        accounts: vec![account()],
+        ..People::default()
+    }
 }
 
 /// `standard` with the floor, and so many policies of an admin's as there are to be altogether; fewer, where that are less

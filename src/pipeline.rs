@@ -19,7 +19,7 @@ use crate::call::listing::ToolListing;
 use crate::call::refused::{Code, Refused};
 use crate::call::request::ToolRequest;
 use crate::call::resolve::resolve;
-use crate::call::validate::{Intention, validate};
+use crate::call::validate::{Intention, ValidatedCall, validate};
 use crate::config::Config;
 use crate::digest::Digest;
 use crate::execute::arm::arm;
@@ -35,6 +35,7 @@ use crate::plan::identity::identify;
 use crate::policy::circumstances::{Surroundings, counted};
 use crate::policy::decide::{at_home, decide};
 use crate::policy::in_force::InForce;
+use crate::policy::set::Policies;
 use crate::policy::visible::visible;
 use crate::ports::{Clock, Cloud, Store, StoreError};
 
@@ -49,7 +50,7 @@ pub struct Pipeline {
     /// How the tools are made known; put together when they are first asked for.
     listings: Arc<OnceLock<Vec<ToolListing>>>,
     /// The names of the tools that a set of policies could ever permit an agent.
-    visible: Arc<Mutex<LruCache<(Digest, Agent, Human), BTreeSet<String>>>>,
+    visible: Arc<Mutex<LruCache<(Digest, Agent, Human), Arc<BTreeSet<String>>>>>,
 }
 
 /// Everything the stages need.
@@ -105,12 +106,20 @@ impl Pipeline {
 
     /// The tools that the policies in force could ever permit an agent, and the server's own.
     pub fn listings_for(&self, agent: &Agent, human: &Human) -> Vec<ToolListing> {
-        let policies = self.world.policies.now();
-        let key = (policies.digest(), agent.clone(), human.clone());
-        let mut seen = self.visible.lock().unwrap_or_else(PoisonError::into_inner);
-        let visible = seen.get_or_insert(key, || visible(&policies, agent, human));
+        let visible = self.visible_to(&self.world.policies.now(), agent, human);
         let own = |name: &str| OwnTool::named(name).is_some();
         self.listings().iter().filter(|tool| own(&tool.name) || visible.contains(&tool.name)).cloned().collect()
+    }
+
+    fn visible_to(&self, policies: &Policies, agent: &Agent, human: &Human) -> Arc<BTreeSet<String>> {
+        let key = (policies.digest(), agent.clone(), human.clone());
+        let mut seen = self.visible.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(seen.get_or_insert(key, || Arc::new(visible(policies, agent, human))))
+    }
+
+    fn sees(&self, policies: &Policies, call: &ValidatedCall) -> bool {
+        let caller = call.caller();
+        self.visible_to(policies, &caller.agent, &caller.human).contains(&call.spec().name)
     }
 
     /// Carries a request as far as it gets. Whatever comes out is on record; where the record itself fails there is no
@@ -165,7 +174,8 @@ impl Pipeline {
                 let identity = identify(&call, asker.resumes(), &**store, &**clock, config.limits.plan_ttl).await?;
                 let preview = *call.intention() == Intention::Preview;
                 let circumstances = surroundings.of(&call).await?;
-                at_home(&call, &policies, &circumstances)?;
+                let visible = self.sees(&policies, &call);
+                at_home(&call, &policies, &circumstances, visible)?;
                 let resolved = resolve(call, &**cloud, models, catalog.iam(), &config.tag_rules).await?;
                 let permitted = decide(resolved, &policies, circumstances)?;
                 let plan = build(permitted, identity, &workbench).await?;

@@ -69,6 +69,15 @@ impl ResolvedCall {
         &self.targets
     }
 
+    /// How many things it acts on: its targets. Of a call that names none, the items of its longest list, at least one.
+    pub fn size(&self) -> u64 {
+        let size = match self.targets.len() {
+            0 => longest_list(self.call.arguments()).max(1),
+            targets => targets,
+        };
+        size as u64
+    }
+
     /// A session with read-only credentials for this call, shared with whatever else has to be read for it.
     pub async fn reader(&self, cloud: &dyn Cloud) -> Result<Arc<dyn CloudSession>, Refused> {
         match &self.reader {
@@ -111,8 +120,8 @@ impl ResolvedCall {
         scene(&self.call, &self.models, &self.tag_rules).context_of(target)
     }
 
-    /// Reads the targets' fingerprints again, in the same order; `None` for a target that is gone.
-    pub async fn fingerprints(&self) -> Result<Vec<Option<Value>>, Refused> {
+    /// Reads the targets again, in the same order; `None` for a target that is gone.
+    pub async fn read_again(&self) -> Result<Vec<Option<Target>>, Refused> {
         let (Some(targets), Some(reader)) = (&self.call.spec().targets, &self.reader) else {
             return Ok(Vec::new());
         };
@@ -120,12 +129,12 @@ impl ResolvedCall {
         let reads = self.targets.iter().map(|target| scene.read(targets, &**reader, target.id.clone()).boxed());
         let read: Vec<Result<Target, Refused>> =
             stream::iter(reads.collect::<Vec<_>>()).buffered(READS_AT_ONCE).collect().await;
-        let fingerprint = |now: Result<Target, Refused>| match now {
-            Ok(now) => Ok(Some(now.fingerprint)),
+        let there = |now: Result<Target, Refused>| match now {
+            Ok(now) => Ok(Some(now)),
             Err(gone) if gone.code == Code::TargetNotFound => Ok(None),
             Err(unreadable) => Err(unreadable),
         };
-        read.into_iter().map(fingerprint).collect()
+        read.into_iter().map(there).collect()
     }
 }
 
@@ -192,6 +201,15 @@ fn session_request(call: &ValidatedCall, purpose: Purpose, policy: SessionPolicy
         agent: call.caller().agent.clone(),
         plan: None,
         ticket: None,
+    }
+}
+
+/// The items of the longest list anywhere in some arguments.
+fn longest_list(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => items.iter().map(longest_list).max().unwrap_or(0).max(items.len()),
+        Value::Object(members) => members.values().map(longest_list).max().unwrap_or(0),
+        _ => 0,
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::config::Config;
 use crate::document::{Problem, Problems, Source};
 use crate::manifest::catalog::Catalog;
-use crate::policy::set::{People, Policies};
+use crate::policy::set::Policies;
 use crate::policy::shipped;
 use crate::policy::vocabulary::Vocabulary;
 
@@ -18,8 +18,7 @@ pub(super) fn load(config: &Config, catalog: &Catalog) -> Result<Policies, Probl
     sources.extend(read(&config.policy.files)?);
     let vocabulary = Vocabulary::of_catalog(catalog, &config.policy.roles, &config.policy.groups)
         .map_err(|error| Source::new(&config.path, "").problem(0..0, error.to_string(), "rename it"))?;
-    let people = People { agents: config.agents.clone(), accounts: config.accounts.clone() };
-    Policies::compile(sources, vocabulary, people, config.policy.profile)
+    Policies::compile(sources, vocabulary, config.people(), config.policy.profile)
 }
 
 /// Reads files, and folders of files, of policies.
@@ -27,7 +26,17 @@ pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<Source>, Problems> {
     let mut problems = Problems::new();
     let mut files = Vec::new();
     for path in paths {
+        let before = files.len();
         collect(path, 0, &mut files, &mut problems);
+        // At the start and in every reload alike: policies that are gone forbid nothing any more.
+        if path.is_dir() && files.len() == before {
+            let problem = Source::new(path, "").problem(
+                0..0,
+                "there is no policy in this folder",
+                "write one, or take it out of the configuration",
+            );
+            problems.push(problem);
+        }
     }
     let mut sources = Vec::new();
     for file in files {
@@ -63,9 +72,6 @@ fn collect(path: &Path, depth: usize, files: &mut Vec<PathBuf>, problems: &mut P
             return problems.push(wrong(format!("the folder can't be read: {error}"), "check its permissions"));
         }
     };
-    if entries.is_empty() && depth == 0 {
-        problems.push(wrong("there is no policy in this folder".to_owned(), "write one, or take it out of `files`"));
-    }
     entries.sort();
     for entry in entries {
         collect(&entry, depth + 1, files, problems);

@@ -3,7 +3,7 @@
 //! The new set is read, compiled and put on record before it is in force. One that is broken is refused loudly, and the
 //! old one stays. Only policies are taken anew: a change of `countersign.toml` itself takes a new start.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
@@ -16,6 +16,9 @@ use crate::config::Config;
 use crate::pipeline::{Pipeline, World};
 use crate::policy::set::Policies;
 
+/// Files that are written all the time are read after so long all the same.
+const QUIET_AT_LAST: Duration = Duration::from_secs(2);
+
 /// Proving the invariants takes a second or two; a set for which it takes longer is told of as not proved.
 const PROVE_WITHIN: Duration = Duration::from_secs(60);
 
@@ -26,20 +29,22 @@ const QUIET: Duration = Duration::from_millis(200);
 pub(super) async fn run(pipeline: Pipeline) {
     let (told, mut changes) = mpsc::unbounded_channel();
     // Kept alive as long as this runs.
-    let _watcher = watch(&pipeline.world().config.policy.files, told);
+    let policy = &pipeline.world().config.policy;
+    let _watcher = watch(policy.files.iter().chain(&policy.invariants), told);
     let mut hangup = Hangup::new();
     loop {
         tokio::select! {
             () = hangup.recv() => {}
-            change = changes.recv(), if !changes.is_closed() || !changes.is_empty() => {
-                if change.is_none() {
-                    continue;
-                }
-                while let Ok(Some(())) = tokio::time::timeout(QUIET, changes.recv()).await {}
-            }
+            Some(()) = changes.recv() => settle(&mut changes).await,
         }
         again(&pipeline).await;
     }
+}
+
+/// Waits until the files are quiet, but not for ever: somebody may be writing all the time.
+async fn settle(changes: &mut mpsc::UnboundedReceiver<()>) {
+    let quiet = async { while let Ok(Some(())) = tokio::time::timeout(QUIET, changes.recv()).await {} };
+    let _ = tokio::time::timeout(QUIET_AT_LAST, quiet).await;
 }
 
 /// Reads the policies anew, and puts them in force where they are good and different.
@@ -48,17 +53,14 @@ async fn again(pipeline: &Pipeline) {
     let kept = world.policies.now().digest();
     let wrong = match policy_files::load(&world.config, &world.catalog) {
         Ok(policies) if policies.digest() == kept => {
-            return tracing::info!(policy = %kept.short(), "the policies were read again: nothing is different");
+            tracing::info!(policy = %kept.short(), "the policies were read again: nothing is different");
+            return if !world.config.policy.invariants.is_empty() {
+                tell(pipeline.clone());
+            };
         }
         Ok(policies) if !world.config.policy.require_proof => {
             take(world, policies).await;
-            // Only told, so nobody waits for it.
-            let pipeline = pipeline.clone();
-            tokio::spawn(async move {
-                let world = pipeline.world();
-                proved(&world.config, &world.policies.now(), "the changed policies").await
-            });
-            return;
+            return tell(pipeline.clone());
         }
         Ok(policies) => match proved(&world.config, &policies, "the changed policies").await {
             Ok(()) => return take(world, policies).await,
@@ -70,6 +72,14 @@ async fn again(pipeline: &Pipeline) {
     if let Err(error) = record(world, What::PolicyRejected { kept, problems: wrong }).await {
         tracing::error!(%error, "that changed policies were refused can't be recorded");
     }
+}
+
+/// Proves the policies in force beside everything else, and tells what comes out: nobody waits for it.
+fn tell(pipeline: Pipeline) {
+    tokio::spawn(async move {
+        let world = pipeline.world();
+        proved(&world.config, &world.policies.now(), "the policies").await
+    });
 }
 
 /// Proves what can be proved of policies that are about to be in force. What is not proved is told; where the
@@ -115,15 +125,16 @@ async fn record(world: &World, what: What) -> Result<(), crate::ports::StoreErro
 
 /// Watches the files' folders: an editor puts a new file in the place of the old one, which a watch on the file itself
 /// would miss.
-fn watch(files: &[std::path::PathBuf], told: mpsc::UnboundedSender<()>) -> Option<RecommendedWatcher> {
-    if files.is_empty() {
-        return None;
-    }
+fn watch<'a>(files: impl Iterator<Item = &'a PathBuf>, told: mpsc::UnboundedSender<()>) -> Option<RecommendedWatcher> {
+    let mut files = files.peekable();
+    files.peek()?;
     let failed = |error: notify::Error| {
         tracing::warn!(%error, "changes of policy files go unnoticed here; SIGHUP takes them into force");
     };
     let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        if event.is_ok_and(|event| !event.kind.is_access()) {
+        // The store may lie in the same folder, and refusing a set writes to it.
+        let policy = |path: &PathBuf| path.extension().is_none_or(|extension| extension == "cedar");
+        if event.is_ok_and(|event| !event.kind.is_access() && event.paths.iter().any(policy)) {
             // Nobody listens any more when the server ends.
             let _ = told.send(());
         }

@@ -63,7 +63,16 @@ pub struct Config {
 impl Config {
     /// The agents and accounts that policies may name.
     pub fn people(&self) -> People {
-        People { agents: self.agents.clone(), accounts: self.accounts.clone() }
+        let stage = |rule: &TagRule| match rule.says {
+            TagSays::Stage(stage) => Some(stage),
+            TagSays::Protected => Some(Stage::Prod),
+            TagSays::Owner => None,
+        };
+        People {
+            agents: self.agents.clone(),
+            accounts: self.accounts.clone(),
+            highest_by_tags: self.tag_rules.iter().filter_map(stage).max(),
+        }
     }
 }
 

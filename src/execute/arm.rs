@@ -2,19 +2,21 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::approval::redeem::ApprovedPlan;
 use crate::audit::event::{Event, ResultWord, What};
 use crate::audit::settle::settle_surely;
 use crate::call::refused::{Code, Refused};
+use crate::call::target::Target;
 use crate::config::BudgetsConfig;
 use crate::credentials::session_policy::SessionPolicy;
 use crate::names::PlanId;
 use crate::plan::build::Sheet;
 use crate::plan::compare::differences;
-use crate::plan::filed::PlanState;
+use crate::plan::filed::{PlanContent, PlanState};
 use crate::plan::identity::Identity;
+use crate::policy::question::everything;
 use crate::ports::{
     BreakerScope, BudgetSpan, Claim, Clock, Cloud, CloudSession, Counted, HourlyBudget, Store, StoreError,
 };
@@ -81,7 +83,7 @@ async fn claim(
     };
     let targets: Vec<String> = content.targets.iter().map(|target| target.arn.clone()).collect();
     let call = approved.plan().call().call().call();
-    let resources = u32::try_from(targets.len().max(1)).unwrap_or(u32::MAX);
+    let resources = u32::try_from(approved.plan().call().call().size()).unwrap_or(u32::MAX);
     let per_hour = call.spec().limits.per_hour.map(|most| HourlyBudget {
         tool: content.tool.clone(),
         agent: content.agent.clone(),
@@ -105,7 +107,7 @@ async fn claim(
         plan: content.id.clone(),
         digest,
         grants: approved.grants().to_vec(),
-        targets,
+        targets: held(targets, content),
         now,
         per_hour,
         who: Counted {
@@ -117,6 +119,15 @@ async fn claim(
         budgets: budgets.clone(),
     };
     store.claim(claim, intent).await.map_err(|error| claim_refused(error, &content.id))
+}
+
+/// What nothing else may change meanwhile: the targets; for a call that names none everything of its service there.
+fn held(targets: Vec<String>, content: &PlanContent) -> Vec<String> {
+    if !targets.is_empty() {
+        return targets;
+    }
+    let PlanContent { account, region, operation, .. } = content;
+    vec![everything(&account.id, region, operation.service())]
 }
 
 fn claim_refused(error: StoreError, plan: &PlanId) -> Refused {
@@ -162,11 +173,11 @@ fn closing(scope: &BreakerScope) -> String {
 
 async fn unchanged(approved: &ApprovedPlan, sheet: &Sheet) -> Result<(), Refused> {
     let resolved = approved.plan().call().call();
-    let now = resolved.fingerprints().await?;
+    let now = resolved.read_again().await?;
     for (target, now) in resolved.targets().iter().zip(now) {
         let found = match &now {
             None => vec!["it is gone".to_owned()],
-            Some(now) => differences(&target.fingerprint, now)
+            Some(now) => differences(&judged(target), &judged(now))
                 .into_iter()
                 .map(|d| format!("{}: {} → {}", d.path, d.before, d.now))
                 .collect(),
@@ -185,6 +196,12 @@ async fn unchanged(approved: &ApprovedPlan, sheet: &Sheet) -> Result<(), Refused
         }
     }
     Ok(())
+}
+
+/// What a target was judged by: its fingerprint, and what policies are told of it.
+fn judged(target: &Target) -> Value {
+    let Target { fingerprint, stage, protected, owner, tags, .. } = target;
+    json!({ "fingerprint": fingerprint, "stage": stage, "protected": protected, "owner": owner, "tags": tags })
 }
 
 async fn give_up(

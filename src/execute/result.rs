@@ -38,7 +38,13 @@ pub fn applied(
 ) -> (Value, String) {
     let call = outcome.approved().plan().call().call();
     let spec = call.call().spec();
-    let (result, cut) = fit(given(spec.effect, &spec.operation, &reply.output, models), most_bytes);
+    let shown = match (spec.effect, outcome.approved().plan().call().reveals_secret()) {
+        (Effect::Secret, _) | (_, false) => given(spec.effect, &spec.operation, &reply.output, models),
+        (_, true) => {
+            json!({ "withheld": "what this operation returns is a secret; only a tool of effect `secret` shows it" })
+        }
+    };
+    let (result, cut) = fit(shown, most_bytes);
     let targets: Vec<&str> = call.targets().iter().map(|target| target.arn.as_str()).collect();
     let mut structured = json!({
         "status": "applied",

@@ -2,6 +2,7 @@
 
 use super::arm::{ArmedCall, arguments};
 use crate::approval::redeem::ApprovedPlan;
+use crate::call::target::Target;
 use crate::ports::{CloudError, CloudReply};
 
 /// How the call ended. Not on record yet.
@@ -61,8 +62,10 @@ async fn doubted(ending: Ending, approved: &ApprovedPlan) -> Ending {
     if approved.plan().sheet().is_none() || resolved.targets().len() < 2 {
         return ending;
     }
-    let same = match resolved.fingerprints().await {
-        Ok(now) => now.iter().zip(resolved.targets()).all(|(now, before)| now.as_ref() == Some(&before.fingerprint)),
+    let as_before =
+        |now: &Option<Target>, before: &Target| now.as_ref().is_some_and(|now| now.fingerprint == before.fingerprint);
+    let same = match resolved.read_again().await {
+        Ok(now) => now.iter().zip(resolved.targets()).all(|(now, before)| as_before(now, before)),
         Err(_) => false,
     };
     if same {

@@ -60,7 +60,11 @@ pub async fn build(call: PermittedCall, identity: Identity, with: &Workbench<'_>
     let dependents = blast::count(call.call(), with.cloud).await?;
     let raised = effects::raise(call.call(), &dependents);
     let worst = raised.iter().map(|raise| raise.to).max().unwrap_or(call.effect());
-    let known = dependents.iter().map(|found| found.count).sum::<Option<u64>>();
+    let known = match call.call().targets() {
+        // What a call without targets acts on isn't known, and so neither what depends on it.
+        [] => None,
+        _ => dependents.iter().map(|found| found.count).sum::<Option<u64>>(),
+    };
     let call = call.with_preview(worst, known)?;
     let undo = undo::recipe(call.call())?;
     let tried = dry_run::run(call.call(), identity.id(), &arguments, with.cloud, with.canary).await?;

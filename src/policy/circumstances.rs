@@ -37,7 +37,8 @@ impl Surroundings<'_> {
                 .with_operator_detail(error.to_string())
         })?;
         let account = call.account();
-        let role = if call.spec().effect.changes() { &account.change_role } else { &account.read_role };
+        // All but plain reads go under the role for changing.
+        let role = if call.spec().effect == Effect::Read { &account.read_role } else { &account.change_role };
         Ok(Circumstances {
             now,
             ticket: call.ticket().map(str::to_owned),

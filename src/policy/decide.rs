@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::obligations::{self, Needs};
 use super::question::{Circumstances, Evidence, Question, Resource, kind_of};
 use super::reasons;
@@ -30,7 +32,7 @@ pub fn decide(
     circumstances: Circumstances,
 ) -> Result<PermittedCall, Refused> {
     let effect = call.call().spec().effect;
-    let resources = call.targets().len().max(1) as u64;
+    let resources = call.size();
     let circumstances = Circumstances { resources, ..circumstances };
     let needs = match call.call().intention() {
         // The answer of a read comes at once: what needs consent can't be had as a read.
@@ -40,10 +42,17 @@ pub fn decide(
     Ok(PermittedCall { call, effect, needs, circumstances, policies: Arc::clone(policies) })
 }
 
-/// Refuses what goes to an account that is not the agent's, before anything is read there.
-pub fn at_home(call: &ValidatedCall, policies: &Policies, circumstances: &Circumstances) -> Result<(), Refused> {
+/// Refuses before anything is read at AWS what no target could make permitted: an account that is not the agent's, an
+/// agent that has expired, a tool that it is not shown (`visible`).
+pub fn at_home(
+    call: &ValidatedCall,
+    policies: &Policies,
+    circumstances: &Circumstances,
+    visible: bool,
+) -> Result<(), Refused> {
     let agent = policies.people().agents.get(&call.caller().agent);
-    if agent.is_some_and(|agent| agent.accounts.contains(&call.account().name)) {
+    let lives = |expires: Option<Timestamp>| expires.is_none_or(|expires| circumstances.now < expires);
+    if visible && agent.is_some_and(|agent| agent.accounts.contains(&call.account().name) && lives(agent.expires)) {
         return Ok(());
     }
     let whole = Resource::whole_account(call.account(), call.region(), call.spec().operation.service());
@@ -89,6 +98,11 @@ impl PermittedCall {
         &self.needs
     }
 
+    /// True where the operation returns a secret or credentials.
+    pub fn reveals_secret(&self) -> bool {
+        self.circumstances.reveals_secret
+    }
+
     /// Names the set of policies that decided.
     pub fn policy(&self) -> Digest {
         self.policies.digest()
@@ -104,7 +118,7 @@ fn permitted(
     circumstances: &Circumstances,
 ) -> Result<Needs, Refused> {
     let mut needs = Needs::default();
-    for question in questions(call, effect, circumstances) {
+    for question in questions(call, effect, circumstances, policies) {
         match policies.ask(&question, evidence) {
             Verdict::Permitted { by } => needs.permitted_by.extend(by),
             denied => return Err(refusal(policies, &question, evidence, &denied)),
@@ -120,7 +134,7 @@ fn strictest(
     circumstances: &Circumstances,
 ) -> Result<Needs, Refused> {
     let mut needs = Needs::default();
-    for question in questions(call, effect, circumstances) {
+    for question in questions(call, effect, circumstances, policies) {
         let found = obligations::find(policies, &question)
             .map_err(|denied| refusal(policies, &question, &Evidence::default(), &denied))?;
         needs = needs.and(found);
@@ -129,13 +143,17 @@ fn strictest(
 }
 
 /// One for each target; for a call without targets one about its account.
-fn questions(call: &ResolvedCall, effect: Effect, circumstances: &Circumstances) -> Vec<Question> {
+fn questions(call: &ResolvedCall, effect: Effect, circumstances: &Circumstances, policies: &Policies) -> Vec<Question> {
     let validated = call.call();
     let about = |resource: Resource| question(validated, effect, circumstances, resource);
     match call.targets() {
         [] => {
             let service = validated.spec().operation.service();
-            vec![about(Resource::whole_account(validated.account(), validated.region(), service))]
+            let mut whole = Resource::whole_account(validated.account(), validated.region(), service);
+            if effect != Effect::Read {
+                whole.stage = whole.stage.max(policies.people().highest_by_tags.unwrap_or(whole.stage));
+            }
+            vec![about(whole)]
         }
         targets => targets.iter().map(|target| about(resource(target))).collect(),
     }

@@ -65,6 +65,7 @@ pub(crate) fn people(roles: &[&str]) -> People {
     People {
         agents: BTreeMap::from([(kiro(), agent)]),
         accounts: vec![account(Stage::Dev), account(Stage::Staging), account(Stage::Prod)],
+        ..People::default()
     }
 }
 

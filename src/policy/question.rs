@@ -116,7 +116,7 @@ impl Resource {
     /// Stands for an account, where a call names no targets of its own.
     pub fn whole_account(account: &Account, region: &Region, service: &str) -> Self {
         Self {
-            arn: format!("arn:{}:{service}:{region}:{}:*", region.partition(), account.id),
+            arn: everything(&account.id, region, service),
             kind: ACCOUNT_KIND.to_owned(),
             stage: account.stage,
             protected: false,
@@ -124,6 +124,11 @@ impl Resource {
             tags: BTreeMap::new(),
         }
     }
+}
+
+/// The ARN of everything of a service in an account and region.
+pub fn everything(account: &str, region: &Region, service: &str) -> String {
+    format!("arn:{}:{service}:{region}:{account}:*", region.partition())
 }
 
 /// A resource's kind by its ARN: the service and the type, `ec2:instance`; the service alone where its ARNs hold no

@@ -13,7 +13,7 @@ use super::vocabulary::{ANY, EFFECTS, Vocabulary, action, reachable};
 use crate::config::{Account, AgentConfig, Profile};
 use crate::digest::Digest;
 use crate::document::{Problem, Problems, Source};
-use crate::names::{Agent, Effect, Human};
+use crate::names::{Agent, Effect, Human, Stage};
 
 /// Policies in force: compiled, and ready to be asked.
 #[derive(Debug)]
@@ -37,6 +37,9 @@ pub struct People {
     pub agents: BTreeMap<Agent, AgentConfig>,
     /// The accounts.
     pub accounts: Vec<Account>,
+    /// The highest stage a tag can give a resource; a tag that protects counts as production. What a call acts on without
+    /// naming it may bear any tag.
+    pub highest_by_tags: Option<Stage>,
 }
 
 /// What the policies say of a question.

@@ -74,7 +74,8 @@ impl Count {
 
 /// Where the request was understood and someone said no: policy, a person, a limit.
 fn is_denial(code: Code) -> bool {
-    matches!(code, Code::Forbidden | Code::NeedsSecondPerson | Code::NotConfirmed | Code::OverLimit)
+    use Code::{Forbidden, NeedsPerson, NeedsSecondPerson, NeedsTicket, NotConfirmed, OverLimit, WindowClosed};
+    matches!(code, Forbidden | NeedsSecondPerson | NeedsPerson | NeedsTicket | WindowClosed | NotConfirmed | OverLimit)
 }
 
 /// Refuses a claim that an open breaker stops or a budget does not cover.

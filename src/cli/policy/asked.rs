@@ -302,7 +302,7 @@ impl Asked {
 
     fn circumstances(&self, ground: &Ground, account: &Account, effect: Effect) -> Circumstances {
         let about = &self.circumstances;
-        let role = if effect.changes() { &account.change_role } else { &account.read_role };
+        let role = if effect == Effect::Read { &account.read_role } else { &account.change_role };
         let configured = ground.path.is_none() || role.is_some();
         Circumstances {
             now: about.now.unwrap_or(ground.now),

@@ -97,7 +97,7 @@ impl Ground {
             path: None,
             vocabulary: Vocabulary::of_catalog(&catalog, &[], &[])?,
             catalog,
-            people: People { agents: BTreeMap::from([(caller.agent.clone(), agent)]), accounts },
+            people: People { agents: BTreeMap::from([(caller.agent.clone(), agent)]), accounts, ..People::default() },
             caller,
             clients: BTreeMap::new(),
             tag_rules: Vec::new(),

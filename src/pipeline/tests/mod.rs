@@ -16,7 +16,7 @@ use crate::config::{Environment, ManifestsConfig, Profile};
 use crate::document::Source;
 use crate::names::{Agent, CallId, Human, SessionId};
 use crate::plan::filed::PlanState;
-use crate::policy::set::{People, Policies};
+use crate::policy::set::Policies;
 use crate::policy::shipped;
 use crate::policy::vocabulary::Vocabulary;
 use crate::ports::{CloudError, PlanFilter, Purpose};
@@ -96,8 +96,7 @@ fn policies(config: &Config, catalog: &Catalog, own: Vec<Source>) -> Policies {
     let mut sources = shipped::sources(Profile::Standard);
     sources.extend(own);
     let vocabulary = Vocabulary::of_catalog(catalog, &[], &[]).unwrap();
-    let people = People { agents: config.agents.clone(), accounts: config.accounts.clone() };
-    Policies::compile(sources, vocabulary, people, Profile::Standard).unwrap()
+    Policies::compile(sources, vocabulary, config.people(), Profile::Standard).unwrap()
 }
 
 async fn desk_with(cloud: FakeCloud, store: Option<Arc<dyn Store>>) -> Desk {

@@ -176,3 +176,71 @@ async fn a_read_that_would_need_consent_can_not_be_had() {
     assert_eq!(code(answer), Code::Forbidden);
     assert_eq!(desk.cloud.sent().len(), 0);
 }
+
+const SECRETS: &str = "[agents.agent]\nroles = [\"operator\", \"secrets\"]\naccounts = [\"shop-dev\"]\n";
+
+fn api_key() -> Value {
+    json!({
+        "account": "shop-dev", "operation": "apigateway:GetApiKey",
+        "arguments": { "apiKey": "k1", "includeValue": true }, "reason": "the client lost it",
+    })
+}
+
+#[tokio::test]
+async fn a_secret_by_the_family_of_changes_takes_the_role_for_secrets_and_is_not_shown() {
+    let answers = || cloud().answers("apigateway:GetApiKey", json!({ "id": "k1", "value": "hunter2hunter2" }));
+    let desk = desk_with(answers(), None).await;
+    assert_eq!(code(desk.call("aws_change", api_key(), &Person::never_asked()).await), Code::Forbidden);
+
+    let desk = desk_of(answers(), None, SECRETS).await;
+    let plan = desk.preview("aws_change", api_key()).await;
+    let person = Person::types("apigateway:GetApiKey in shop-dev");
+    let applied = succeeded(desk.call("aws_change", apply(api_key(), &plan), &person).await);
+    assert_eq!(applied["status"], "applied");
+    assert!(!applied.to_string().contains("hunter2"), "{applied}");
+    assert!(applied["result"]["withheld"].is_string(), "{applied}");
+}
+
+#[tokio::test]
+async fn what_a_call_without_targets_holds_is_counted_by_its_longest_list() {
+    let desk = desk().await;
+    let objects = |count: usize| {
+        let keys: Vec<Value> = (0..count).map(|number| json!({ "Key": format!("k{number}") })).collect();
+        json!({
+            "account": "shop-dev", "operation": "s3:DeleteObjects", "reason": "cleaning up",
+            "arguments": { "Bucket": "carts", "Delete": { "Objects": keys } },
+        })
+    };
+    let answer = desk.call("aws_change", objects(101), &Person::never_asked()).await;
+    assert_eq!(code(answer), Code::Forbidden, "an agent touches at most 100 at once");
+    desk.preview("aws_change", objects(20)).await;
+}
+
+#[tokio::test]
+async fn where_tags_can_mean_production_a_call_without_targets_may_be_about_it() {
+    let text = "[[tags]]\ntag = \"env\"\nvalue = \"prod*\"\nstage = \"prod\"\n";
+    let desk = desk_of(cloud(), None, text).await;
+    let volume = json!({
+        "account": "shop-dev", "operation": "ec2:DeleteVolume", "arguments": { "VolumeId": "vol-0aaaaaaaa" },
+        "reason": "nobody seems to use it",
+    });
+    let plan = desk.preview("aws_change", volume.clone()).await;
+    let answer = desk.call("aws_change", apply(volume, &plan), &Person::never_asked()).await;
+    assert_eq!(code(answer), Code::NeedsSecondPerson);
+    desk.nothing_changed();
+}
+
+#[tokio::test]
+async fn a_target_that_becomes_protected_while_the_person_reads_is_not_destroyed() {
+    let text = "[[tags]]\ntag = \"keep\"\nprotected = true\n";
+    let desk = desk_of(cloud(), None, text).await;
+    let plan = desk.preview("ec2_terminate_instances", terminate("shop-dev")).await;
+    let mut person = Person::types(INSTANCE);
+    let cloud = desk.cloud.clone();
+    let mut tagged = instance("stopped");
+    tagged["Reservations"][0]["Instances"][0]["Tags"] = json!([{ "Key": "keep", "Value": "" }]);
+    person.meanwhile = Box::new(move || cloud.change("ec2:DescribeInstances", tagged.clone()));
+    let answer = desk.call("ec2_terminate_instances", apply(terminate("shop-dev"), &plan), &person).await;
+    assert_eq!(code(answer), Code::Drift);
+    desk.nothing_changed();
+}

@@ -66,7 +66,7 @@ fn people() -> People {
         (Agent::new("vault"), agent(&["secrets"])),
         (Agent::new("watcher"), agent(&["reader"])),
     ]);
-    People { agents, accounts }
+    People { agents, accounts, ..People::default() }
 }
 
 fn policies(profile: Profile, sources: Vec<Source>) -> Policies {
