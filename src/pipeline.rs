@@ -39,6 +39,9 @@ use crate::policy::set::Policies;
 use crate::policy::visible::visible;
 use crate::ports::{Clock, Cloud, Store, StoreError};
 
+/// For a set of policies, an agent and its human: the names of tools.
+type Visible = LruCache<(Digest, Agent, Human), Arc<BTreeSet<String>>>;
+
 /// For so many agents it is remembered which tools they are shown.
 const AGENTS_REMEMBERED: usize = 64;
 
@@ -50,7 +53,7 @@ pub struct Pipeline {
     /// How the tools are made known; put together when they are first asked for.
     listings: Arc<OnceLock<Vec<ToolListing>>>,
     /// The names of the tools that a set of policies could ever permit an agent.
-    visible: Arc<Mutex<LruCache<(Digest, Agent, Human), Arc<BTreeSet<String>>>>>,
+    visible: Arc<Mutex<Visible>>,
 }
 
 /// Everything the stages need.

@@ -27,6 +27,7 @@ pub struct PolicyArgs {
 }
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one of it in a process")]
 enum PolicyCommand {
     /// Parses and validates policies; tells all that is wrong at once. Exits with 1 where something is.
     Check(check::CheckArgs),

@@ -30,6 +30,9 @@ pub(super) struct Slice {
     pub(super) action: EntityUid,
 }
 
+/// The policies that concern an action (by their set and name), and the action itself where one of them looks at it.
+type Concern = (BTreeSet<(usize, String)>, Option<String>);
+
 /// The actions of a vocabulary, put together where each of `sets` says the same of them.
 pub(super) fn slices(vocabulary: &Vocabulary, sets: &[&Policies]) -> Vec<Slice> {
     let looks: BTreeSet<(usize, String)> = (sets.iter().enumerate())
@@ -37,7 +40,7 @@ pub(super) fn slices(vocabulary: &Vocabulary, sets: &[&Policies]) -> Vec<Slice> 
         .filter(|(_, policy)| looks_at_action(policy))
         .map(|(index, policy)| (index, policy.id().to_string()))
         .collect();
-    let mut found: BTreeMap<(BTreeSet<(usize, String)>, Option<String>), Vec<Asked>> = BTreeMap::new();
+    let mut found: BTreeMap<Concern, Vec<Asked>> = BTreeMap::new();
     for (tool, _, effect) in leaves(vocabulary) {
         let asked = action(tool, effect);
         let concerned: BTreeSet<(usize, String)> = (sets.iter().enumerate())

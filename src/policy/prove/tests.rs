@@ -1,6 +1,8 @@
 //! Proofs with a real solver. Where there is none they are skipped, loudly; `COUNTERSIGN_REQUIRE_SOLVER=1` makes that a
 //! failure.
 
+#![expect(clippy::string_slice, reason = "clippy.toml allows this in test functions only, not in what they share")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use cedar_policy_symcc::solver::LocalSolver;
