@@ -89,8 +89,11 @@ impl ResolvedCall {
     /// A session with credentials of its own, which are good for this change only.
     pub async fn changer(&self, cloud: &dyn Cloud, plan: &PlanId) -> Result<Arc<dyn CloudSession>, Refused> {
         let policy = self.change_policy(cloud)?;
-        let request =
-            SessionRequest { plan: Some(plan.clone()), ..session_request(&self.call, Purpose::Change, policy) };
+        let request = SessionRequest {
+            plan: Some(plan.clone()),
+            ticket: self.call.ticket().map(str::to_owned),
+            ..session_request(&self.call, Purpose::Change, policy)
+        };
         cloud.open(request).await.map_err(|error| {
             Refused::new(
                 Code::AwsRefused,

@@ -8,7 +8,8 @@ use crate::aws::iam::IamFacts;
 use crate::aws::models::Models;
 use crate::config::{Account, ManifestsConfig, TagRule, TagSays, TicketConfig};
 use crate::manifest::catalog::Catalog;
-use crate::names::{Agent, CallId, Human, Region, SessionId, Stage};
+use crate::names::{Agent, CallId, Human, PlanId, Region, SessionId, Stage};
+use crate::ports::Purpose;
 use crate::testing::FakeCloud;
 
 const INSTANCE: &str = "i-0123456789abcdef0";
@@ -139,6 +140,20 @@ async fn a_bucket_without_tags_is_told_from_one_whose_tags_can_not_be_read() {
     let refused = object(denied).await.unwrap_err();
     assert_eq!(refused.code, Code::TargetUnreadable);
     insta::assert_snapshot!(format!("{}\n{}", refused.message, refused.hint));
+}
+
+/// Whoever watches the account's trail sees under which ticket a change was made; reads are made under none.
+#[tokio::test]
+async fn the_ticket_goes_with_the_change() {
+    let instances = json!({ "Reservations": [{ "Instances": [{ "InstanceId": INSTANCE }] }] });
+    let cloud = FakeCloud::new().answers("ec2:DescribeInstances", instances);
+    let tickets = TicketConfig::new("CHG-[0-9]+").unwrap();
+    let ticketed = stop(json!({ "ticket": "CHG-7" }));
+    let call = validated("ec2_stop_instances", ticketed, Stage::Dev, Some(&tickets)).unwrap();
+    let call = resolve(call, &cloud, &Models::embedded().unwrap(), &IamFacts::embedded().unwrap(), &[]).await.unwrap();
+    call.changer(&cloud, &PlanId::fresh()).await.unwrap();
+    let tickets: Vec<_> = cloud.opened().into_iter().map(|session| (session.purpose, session.ticket)).collect();
+    assert_eq!(tickets, [(Purpose::Read, None), (Purpose::Change, Some("CHG-7".to_owned()))]);
 }
 
 #[test]
