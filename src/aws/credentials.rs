@@ -19,8 +19,9 @@ use crate::digest::Digest;
 use crate::names::{OperationId, PlanId, Region};
 use crate::ports::{Clock, CloudError, Purpose, SessionRequest};
 
-/// Credentials are renewed this long before they expire.
-const RENEW_BEFORE: Duration = Duration::from_secs(120);
+/// Cached credentials are renewed this long before they expire: while the same call waits for a person, 270 seconds at
+/// most, and is made then.
+const RENEW_BEFORE: Duration = Duration::from_secs(420);
 
 /// Own credentials without an expiry are looked up again after this long, so that a changed file is noticed.
 const OWN_FOR: Duration = Duration::from_secs(300);
@@ -33,6 +34,9 @@ const MOST_CACHED: NonZeroUsize = NonZeroUsize::new(256).unwrap();
 
 /// A clock that is further off is told of: beyond that, AWS refuses signatures.
 const TOLERATED_SKEW: Duration = Duration::from_secs(300);
+
+/// What no session tag may begin with.
+const RESERVED: &str = "aws:";
 
 /// Longest value of a session tag, in characters.
 const LONGEST_TAG: usize = 256;
@@ -234,7 +238,7 @@ fn check_account(role: &str, account: &str) -> Result<(), CloudError> {
 /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>
 fn aws_name(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
-    if (2..=64).contains(&text.len()) && text.chars().all(plain) {
+    if (2..=64).contains(&text.len()) && text.chars().all(plain) && !looks_digested(text) {
         return text.to_owned();
     }
     let name: String = text.chars().map(|c| if plain(c) { c } else { '-' }).take(48).collect();
@@ -242,16 +246,24 @@ fn aws_name(text: &str) -> String {
 }
 
 /// A text as a session tag's value: at most 256 of the characters that all of AWS's services take. Distinct texts stay
-/// distinct.
+/// distinct. Nothing begins with `aws:`, which is AWS's own in any case.
 ///
 /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_Tag.html>
 fn tag_value(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || " _.:/=+-@".contains(c);
-    if text.chars().all(plain) && text.len() <= LONGEST_TAG {
+    let reserved = text.get(..RESERVED.len()).is_some_and(|start| start.eq_ignore_ascii_case(RESERVED));
+    if !reserved && text.chars().all(plain) && text.len() <= LONGEST_TAG && !looks_digested(text) {
         return text.to_owned();
     }
-    let value: String = text.chars().map(|c| if plain(c) { c } else { '-' }).take(LONGEST_TAG - 16).collect();
+    let kept = |c: char| plain(c) && !(reserved && c == ':');
+    let value: String = text.chars().map(|c| if kept(c) { c } else { '-' }).take(LONGEST_TAG - 16).collect();
     format!("{value}-{}", Digest::of_bytes("countersign.aws-tag.v1", text.as_bytes()).short())
+}
+
+/// Whether a text ends as those do that a digest was added to: it gets one too, so that it isn't taken for another.
+fn looks_digested(text: &str) -> bool {
+    let digest = text.rsplit_once('-').map_or("", |(_, end)| end);
+    digest.len() == 12 && digest.chars().all(|c| c.is_ascii_hexdigit())
 }
 
 /// The arguments of `sts:AssumeRole`. A change's session is named after its call; a reading session may serve several
@@ -358,6 +370,21 @@ mod tests {
         }
         let distinct: std::collections::HashSet<_> = odd.iter().collect();
         assert_eq!(distinct.len(), odd.len());
+        let posing = &odd[0];
+        assert!(posing.starts_with("Jo-Bloggs-") && aws_name(posing) != *posing, "{posing}");
+        let tag = tag_value("a ticket, odd");
+        assert_ne!(tag_value(&tag), tag);
+    }
+
+    #[test]
+    fn no_tag_begins_as_aws_s_own_do() {
+        assert_eq!(tag_value("OPS-17 aws:x"), "OPS-17 aws:x");
+        let values = ["aws:", "aws:ops-17", "AWS:ops-17", "aws-ops-17", "aWs:cloudformation:stack-name"].map(tag_value);
+        for value in &values {
+            assert!(!value.to_lowercase().starts_with("aws:"), "{value}");
+        }
+        let distinct: std::collections::HashSet<_> = values.iter().collect();
+        assert_eq!(distinct.len(), values.len());
     }
 
     #[test]

@@ -142,12 +142,54 @@ async fn a_change_gets_credentials_of_its_own_and_reads_share_theirs() {
     assert_eq!(made.stub.requests().len(), 3);
     assert!(!format!("{session:?} {:?}", made.cloud).contains("hunter2"));
     assert!(session.credentials().role.unwrap().ends_with("role/read"));
-    made.clock.advance(SignedDuration::from_secs(779));
+    made.clock.advance(SignedDuration::from_secs(479));
     opened(Purpose::Read).await.unwrap();
     assert_eq!(made.stub.requests().len(), 3);
     made.clock.advance(SignedDuration::from_secs(2));
     opened(Purpose::Read).await.unwrap();
     assert_eq!(made.stub.requests().len(), 4);
+}
+
+/// A session's tags as sts is sent them.
+fn tags(sent: &str) -> BTreeMap<String, String> {
+    let part = |name: &str| {
+        sent.split(['&', '\n'])
+            .filter_map(|part| part.trim().split_once('='))
+            .find(|(key, _)| *key == name)
+            .map(|(_, value)| value.to_owned())
+    };
+    let at = |n: usize| Some((part(&format!("Tags.member.{n}.Key"))?, part(&format!("Tags.member.{n}.Value"))?));
+    (1..10).map_while(at).collect()
+}
+
+#[tokio::test]
+async fn a_change_s_session_is_tagged_with_its_ticket() {
+    let made = made(vec![assumed(now())]).await;
+    for ticket in ["OPS-17", "AWS:ops-17"] {
+        let request = SessionRequest { ticket: Some(ticket.to_owned()), ..request(Purpose::Change, true) };
+        made.cloud.open(request).await.unwrap();
+    }
+    made.cloud.open(request(Purpose::Read, true)).await.unwrap();
+    let [plain, reserved, read] = made.stub.requests().try_into().unwrap();
+    assert_eq!(tags(&plain)["ticket"], "OPS-17", "{plain}");
+    assert!(tags(&reserved)["ticket"].starts_with("AWS-ops-17-"), "{reserved}");
+    assert_eq!(tags(&read).into_keys().collect::<Vec<_>>(), ["agent"], "{read}");
+}
+
+/// A call waits for a person at most 270 seconds, and has to be read once more after that.
+#[tokio::test]
+async fn reading_credentials_outlive_the_wait_for_a_person() {
+    let made = made(vec![assumed(now())]).await;
+    for passed in 0..900 {
+        let before = made.stub.requests().len();
+        made.cloud.open(request(Purpose::Read, true)).await.unwrap();
+        if made.stub.requests().len() > before && passed > 0 {
+            assert!(900 - passed >= 270 + 60, "renewed only {} seconds before the end", 900 - passed);
+            return;
+        }
+        made.clock.advance(SignedDuration::from_secs(1));
+    }
+    panic!("never renewed");
 }
 
 #[tokio::test]
@@ -195,7 +237,7 @@ async fn the_life_of_credentials_is_told_by_aws_s_clock() {
     let date = jiff::fmt::rfc2822::to_string(&ahead.to_zoned(jiff::tz::TimeZone::UTC)).unwrap();
     headers.push(("date", date));
     let made = made(vec![Act::AnswerWith(status, headers, body)]).await;
-    for (pass, minted) in [(0, 1), (779, 1), (2, 2)] {
+    for (pass, minted) in [(0, 1), (479, 1), (2, 2)] {
         made.clock.advance(SignedDuration::from_secs(pass));
         made.cloud.open(request(Purpose::Read, true)).await.unwrap();
         assert_eq!(made.stub.requests().len(), minted);
