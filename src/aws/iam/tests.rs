@@ -22,7 +22,10 @@ fn operations_map_to_actions() {
     for (operation, actions) in [
         ("ec2:TerminateInstances", "ec2:TerminateInstances"),
         ("s3:ListObjectsV2", "s3:ListBucket"),
-        ("s3:HeadObject", "s3:GetObject s3:GetObjectVersion?"),
+        (
+            "s3:HeadObject",
+            "s3:GetObject s3:GetObjectVersion? s3:GetObjectRetention? s3:GetObjectLegalHold? s3:ListBucket?",
+        ),
         ("s3:GetBucketCors", "s3:GetBucketCORS"),
         ("lambda:Invoke", "lambda:InvokeFunction"),
         ("elbv2:DeleteLoadBalancer", "elasticloadbalancing:DeleteLoadBalancer"),
