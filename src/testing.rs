@@ -325,6 +325,7 @@ pub fn open_plan(instances: &[&str], now: Timestamp) -> Result<FiledPlan, NotCan
         operation: OperationId::new("ec2", "StopInstances"),
         effect: Effect::Write,
         raised: Vec::new(),
+        warnings: Vec::new(),
         arguments: json!({ "InstanceIds": instances }),
         arguments_digest: Digest::of("testing", &instances)?,
         targets: instances.iter().map(|id| target(id)).collect(),

@@ -36,6 +36,7 @@ pub fn of(content: &PlanContent, digest: Digest, expected: &str) -> Prompt {
     lines.extend(
         content.raised.iter().take(RAISED_LINES).map(|raised| format!("Judged {}: {}", raised.to, raised.because)),
     );
+    lines.extend(content.warnings.iter().take(RAISED_LINES).map(|warning| format!("Warning: {warning}")));
     if let Some(line) = dry_run(content) {
         lines.push(line);
     }

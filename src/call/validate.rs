@@ -61,7 +61,7 @@ pub fn validate(
             let mut problems = Vec::new();
             let common = take_common(&mut arguments, family.changes(), tickets, &mut problems);
             let (operation, own) = family_arguments(arguments, &mut problems)?;
-            let spec = family.expand(&operation, catalog, models)?;
+            let spec = family.expand(&operation, &own, catalog, models)?;
             (Arc::new(spec), own, common, problems)
         }
     };

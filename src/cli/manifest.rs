@@ -210,6 +210,9 @@ fn sheet(tool: &Tool) -> String {
     for raise in &tool.raise_effect {
         line("", format!("{} when {} ({})", raise.to, raise.when.text(), raise.because));
     }
+    for warning in &tool.warn {
+        line("warns", format!("when {} ({})", warning.when.text(), warning.because));
+    }
     for input in &tool.input {
         let required = if input.required { ", required" } else { "" };
         let narrow = narrowing(input);

@@ -1,12 +1,13 @@
 //! Families: one tool for every operation that no manifest declares, so that nothing is out of reach or unguarded.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::catalog::{Catalog, Declared};
 use super::compile::DRY_RUN;
 use super::raw::{self, RawFamily};
 use super::spec::{DryRunKind, InputMember, Limits, Narrowing, Scope, Tool, ToolSpec, UndoSpec};
 use super::template::Template;
+use crate::aws::iam::ActionFact;
 use crate::aws::models::Models;
 use crate::call::refused::{Code, Refused};
 use crate::digest::Digest;
@@ -111,8 +112,15 @@ impl Family {
     }
 
     /// The tool for one operation. Refused: an operation that doesn't exist, that streams events, that a manifest
-    /// declares (the family would go around what the manifest narrows), or whose effect is another family's.
-    pub fn expand(&self, operation: &OperationId, catalog: &Catalog, models: &Models) -> Result<ToolSpec, Refused> {
+    /// declares (the family would go around what the manifest narrows), or whose effect is another family's. Actions that
+    /// the `arguments` don't ask for are left out of its scopes where it is known what asks for them.
+    pub fn expand(
+        &self,
+        operation: &OperationId,
+        arguments: &Map<String, Value>,
+        catalog: &Catalog,
+        models: &Models,
+    ) -> Result<ToolSpec, Refused> {
         let (service, model) = models.operation(operation).map_err(|error| {
             Refused::new(
                 Code::InvalidArguments,
@@ -154,6 +162,7 @@ impl Family {
                 narrowing: Narrowing::default(),
             })
             .collect();
+        let scopes = self.scopes(operation, arguments, catalog)?;
         Ok(ToolSpec::seal(Tool {
             name: self.name.clone(),
             title: format!("{}: {operation}", self.title),
@@ -164,11 +173,12 @@ impl Family {
             input,
             fixed: Vec::new(),
             targets: None,
-            scopes: self.scopes(operation, catalog)?,
-            escalates: Vec::new(),
+            escalates: escalates(&scopes, catalog),
+            scopes,
             dry_run: DryRunKind::None,
             dependents: Vec::new(),
             raise_effect: Vec::new(),
+            warn: Vec::new(),
             confirm: None,
             undo: UndoSpec::None { reason: self.undo_none.clone() },
             limits: self.limits.clone(),
@@ -179,11 +189,17 @@ impl Family {
     }
 
     /// The operation's own actions, on every resource: nothing tells which one it acts on.
-    fn scopes(&self, operation: &OperationId, catalog: &Catalog) -> Result<Vec<Scope>, Refused> {
+    fn scopes(
+        &self,
+        operation: &OperationId,
+        arguments: &Map<String, Value>,
+        catalog: &Catalog,
+    ) -> Result<Vec<Scope>, Refused> {
         let actions = catalog.iam().actions_for(operation).unwrap_or_default();
         let everything = Template::compile(&Value::from("*"))
             .map_err(|error| Refused::new(Code::Internal, error.to_string(), "report it"))?;
-        let actions: Vec<String> = actions.into_iter().map(|action| action.name).collect();
+        let asked = |action: &ActionFact| action.always || asks_for(arguments, &action.name);
+        let actions: Vec<String> = actions.into_iter().filter(asked).map(|action| action.name).collect();
         Ok(if actions.is_empty() {
             Vec::new()
         } else {
@@ -201,6 +217,24 @@ impl Family {
         let message = format!("`{operation}` is `{floor}`{secret}, which is not for `{}`", self.name);
         Refused::new(Code::InvalidArguments, message, hint)
     }
+}
+
+/// Actions that AWS asks for only where an argument of this name is true.
+const ASKED_BY: [(&str, &str); 1] = [("s3:BypassGovernanceRetention", "BypassGovernanceRetention")];
+
+/// False where it is known which argument makes an action needed, and it doesn't.
+fn asks_for(arguments: &Map<String, Value>, action: &str) -> bool {
+    match ASKED_BY.iter().find(|(known, _)| *known == action) {
+        Some((_, member)) => arguments.get(*member) == Some(&Value::Bool(true)),
+        None => true,
+    }
+}
+
+/// The known ways to more permissions that scopes contain.
+fn escalates(scopes: &[Scope], catalog: &Catalog) -> Vec<String> {
+    let allows =
+        |action: &str| scopes.iter().any(|scope| scope.actions.iter().any(|own| own.eq_ignore_ascii_case(action)));
+    catalog.iam().escalations(allows).into_iter().map(|path| path.id.clone()).collect()
 }
 
 fn declared_elsewhere(operation: &OperationId, declared: &Declared) -> Refused {

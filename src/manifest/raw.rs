@@ -61,6 +61,9 @@ pub(super) struct RawTool {
     /// What raises the effect when the preview shows it. Nothing lowers it.
     #[serde(default)]
     pub(super) raise_effect: Vec<RawRaise>,
+    /// What the person is warned of when the preview shows it.
+    #[serde(default)]
+    pub(super) warn: Vec<RawWarning>,
     /// What the person types to confirm.
     pub(super) confirm: Option<RawConfirm>,
     /// How a call is undone, or why not. Required where the effect is `write` or worse.
@@ -221,6 +224,17 @@ pub(super) struct RawRaise {
     pub(super) when: String,
     /// To at least this effect.
     pub(super) to: Effect,
+    /// Told to the person.
+    #[schemars(length(min = 1, max = 200))]
+    pub(super) because: String,
+}
+
+/// Warns the person, without raising the effect.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawWarning {
+    /// JMESPath over the same as that of `raise_effect`.
+    pub(super) when: String,
     /// Told to the person.
     #[schemars(length(min = 1, max = 200))]
     pub(super) because: String,

@@ -59,6 +59,8 @@ pub struct Tool {
     pub dependents: Vec<Dependent>,
     /// What raises the effect.
     pub raise_effect: Vec<RaiseEffect>,
+    /// What the person is warned of.
+    pub warn: Vec<Warning>,
     /// The text to type, where the manifest names one. Context: that of one target.
     pub confirm: Option<Template>,
     /// How a call is undone.
@@ -252,6 +254,15 @@ pub struct RaiseEffect {
     pub when: Expression,
     /// To at least this effect.
     pub to: Effect,
+    /// Told to the person.
+    pub because: String,
+}
+
+/// Warns the person where the preview shows it.
+#[derive(Debug)]
+pub struct Warning {
+    /// True warns. Context: that of [`RaiseEffect::when`].
+    pub when: Expression,
     /// Told to the person.
     pub because: String,
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use proptest::prelude::*;
+use serde_json::{Map, Value, json};
 
 use super::catalog::{Catalog, Entry};
 use super::raw;
@@ -330,7 +331,7 @@ fn families_take_what_is_not_declared_and_nothing_else() {
     let catalog = catalog(&disabled);
     assert!(catalog.get("s3_delete_bucket").is_none());
     let expand = |family: &str, operation: &str| match catalog.entry(family) {
-        Some(Entry::Family(family)) => family.expand(&operation.parse().unwrap(), &catalog, &models),
+        Some(Entry::Family(family)) => family.expand(&operation.parse().unwrap(), &Map::new(), &catalog, &models),
         other => panic!("{other:?}"),
     };
     let vpcs = expand("aws_read", "ec2:DescribeVpcs").unwrap();
@@ -362,6 +363,45 @@ fn families_take_what_is_not_declared_and_nothing_else() {
 }
 
 #[test]
+fn a_family_s_scopes_leave_out_what_the_arguments_do_not_ask_for() {
+    let (models, _) = facts();
+    let catalog = catalog(&ManifestsConfig::default());
+    let family = catalog.families().find(|family| family.name() == "aws_change").unwrap();
+    let operation: OperationId = "s3:DeleteObjects".parse().unwrap();
+    let bypasses = |value: Value| {
+        let arguments = Map::from_iter([("BypassGovernanceRetention".to_owned(), value)]);
+        let tool = family.expand(&operation, &arguments, &catalog, &models).unwrap();
+        tool.scopes[0].actions.contains(&"s3:BypassGovernanceRetention".to_owned())
+    };
+    assert!(bypasses(true.into()));
+    assert!(!bypasses(false.into()) && !bypasses("true".into()));
+}
+
+#[test]
+fn a_family_tells_of_known_ways_to_more_permissions() {
+    let (models, _) = facts();
+    let catalog = catalog(&ManifestsConfig::default());
+    let family = catalog.families().find(|family| family.name() == "aws_change").unwrap();
+    let escalates = |operation: &str| {
+        family.expand(&operation.parse().unwrap(), &Map::new(), &catalog, &models).unwrap().escalates.join(" ")
+    };
+    assert_eq!(escalates("iam:CreateAccessKey"), "iam-002");
+    assert_eq!(escalates("logs:DeleteLogGroup"), "");
+}
+
+#[test]
+fn a_stack_without_a_service_role_is_warned_of() {
+    let catalog = catalog(&ManifestsConfig::default());
+    let tool = catalog.tools().find(|tool| tool.name == "cloudformation_delete_stack").unwrap();
+    let warned = |state: Value| {
+        let seen = json!({ "arguments": {}, "targets": [{ "id": "s", "state": state }], "dependents": [] });
+        tool.warn[0].when.search(&seen).unwrap()
+    };
+    assert_eq!(warned(json!({ "RoleARN": "arn:aws:iam::111122223333:role/r" })), json!([]));
+    assert_ne!(warned(json!({ "StackId": "s" })), json!([]));
+}
+
+#[test]
 fn every_operation_is_reachable_by_exactly_one_way() {
     let (models, iam) = facts();
     let catalog = catalog(&ManifestsConfig::default());
@@ -369,7 +409,7 @@ fn every_operation_is_reachable_by_exactly_one_way() {
     // every seventh operation of all services keeps the test short
     for entry in models.operation_index().unwrap().iter().step_by(7) {
         let id: OperationId = entry.id();
-        let taken = families.iter().filter(|family| family.expand(&id, &catalog, &models).is_ok()).count();
+        let taken = families.iter().filter(|family| family.expand(&id, &Map::new(), &catalog, &models).is_ok()).count();
         let streams = models.operation(&id).unwrap().1.event_stream;
         let declared = catalog.declared(&id).is_some();
         assert_eq!(taken, usize::from(!declared && !streams), "{id} is {}", iam.least_effect(&id));

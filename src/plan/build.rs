@@ -59,6 +59,7 @@ pub async fn build(call: PermittedCall, identity: Identity, with: &Workbench<'_>
     let arguments = with_idempotency_token(call.call().call(), identity.id(), with.models);
     let dependents = blast::count(call.call(), with.cloud).await?;
     let raised = effects::raise(call.call(), &dependents);
+    let warnings = effects::warnings(call.call(), &dependents);
     let worst = raised.iter().map(|raise| raise.to).max().unwrap_or(call.effect());
     let known = match call.call().targets() {
         // What a call without targets acts on isn't known, and so neither what depends on it.
@@ -69,7 +70,8 @@ pub async fn build(call: PermittedCall, identity: Identity, with: &Workbench<'_>
     let undo = undo::recipe(call.call())?;
     let tried = dry_run::run(call.call(), identity.id(), &arguments, with.cloud, with.canary).await?;
     let sheet =
-        Sheet::new(&call, &arguments, identity, with, Found { dependents, raised, undo, dry_run: tried }).await?;
+        Sheet::new(&call, &arguments, identity, with, Found { dependents, raised, warnings, undo, dry_run: tried })
+            .await?;
     Ok(Plan { call, arguments, sheet: Some(sheet) })
 }
 
@@ -94,6 +96,7 @@ impl Plan {
 struct Found {
     dependents: Vec<super::filed::Dependents>,
     raised: Vec<super::filed::Raised>,
+    warnings: Vec<String>,
     undo: super::filed::Undo,
     dry_run: DryRun,
 }
@@ -137,6 +140,7 @@ impl Sheet {
             operation: spec.operation.clone(),
             effect: call.effect(),
             raised: found.raised,
+            warnings: found.warnings,
             arguments_digest: Digest::of("countersign.arguments.v1", arguments).map_err(|e| fault(&e))?,
             arguments: shown,
             targets: resolved.targets().to_vec(),

@@ -3,17 +3,15 @@
 use serde_json::{Value, json};
 
 use super::filed::{Dependents, Raised};
+use crate::aws::iam::EscalationPath;
 use crate::call::resolve::ResolvedCall;
+
+/// Known ways to more permissions that are named.
+const MOST_PATHS: usize = 4;
 
 /// Evaluates the manifest's conditions. One that can't be evaluated counts as met.
 pub fn raise(call: &ResolvedCall, dependents: &[Dependents]) -> Vec<Raised> {
-    let spec = call.call().spec();
-    let targets: Vec<Value> = call
-        .targets()
-        .iter()
-        .map(|t| json!({ "id": t.id, "arn": t.arn, "state": t.state, "tags": t.tags, "protected": t.protected }))
-        .collect();
-    let context = json!({ "arguments": call.call().arguments(), "targets": targets, "dependents": dependents });
+    let (spec, context) = (call.call().spec(), seen(call, dependents));
     spec.raise_effect
         .iter()
         .filter(|rule| rule.to > spec.effect)
@@ -25,6 +23,43 @@ pub fn raise(call: &ResolvedCall, dependents: &[Dependents]) -> Vec<Raised> {
         .collect()
 }
 
+/// What the person is warned of: the manifest's warnings, and known ways to more permissions that the call's credentials
+/// contain. A condition that can't be evaluated counts as met.
+pub fn warnings(call: &ResolvedCall, dependents: &[Dependents]) -> Vec<String> {
+    let (spec, context) = (call.call().spec(), seen(call, dependents));
+    let met = spec.warn.iter().filter_map(|warning| match warning.when.search(&context) {
+        Ok(found) if !truthy(&found) => None,
+        Ok(_) => Some(warning.because.clone()),
+        Err(error) => Some(format!("{} (not certain: {error})", warning.because)),
+    });
+    met.chain(escalation(&spec.escalates)).collect()
+}
+
+/// The credentials' ways to more permissions, in one line.
+fn escalation(paths: &[String]) -> Option<String> {
+    let first = paths.first()?;
+    let ids: Vec<String> = paths.iter().take(MOST_PATHS).map(|id| format!("`{id}`")).collect();
+    let more = match paths.len().saturating_sub(MOST_PATHS) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    Some(format!(
+        "its credentials contain a known way to more permissions: {}{more}, see {}",
+        ids.join(", "),
+        EscalationPath::page_of(first)
+    ))
+}
+
+/// What conditions are asked of.
+fn seen(call: &ResolvedCall, dependents: &[Dependents]) -> Value {
+    let targets: Vec<Value> = call
+        .targets()
+        .iter()
+        .map(|t| json!({ "id": t.id, "arn": t.arn, "state": t.state, "tags": t.tags, "protected": t.protected }))
+        .collect();
+    json!({ "arguments": call.call().arguments(), "targets": targets, "dependents": dependents })
+}
+
 /// JMESPath's own notion of truth: null, false, and empty texts, lists and objects are false.
 fn truthy(value: &Value) -> bool {
     match value {
@@ -33,5 +68,17 @@ fn truthy(value: &Value) -> bool {
         Value::String(text) => !text.is_empty(),
         Value::Array(items) => !items.is_empty(),
         Value::Object(members) => !members.is_empty(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ways_to_more_permissions_are_told_in_one_line() {
+        assert_eq!(escalation(&[]), None);
+        let paths: Vec<String> = (1..=6).map(|n| format!("iam-00{n}")).collect();
+        insta::assert_snapshot!(escalation(&paths).unwrap(), @"its credentials contain a known way to more permissions: `iam-001`, `iam-002`, `iam-003`, `iam-004` and 2 more, see https://pathfinding.cloud/paths/iam-001");
     }
 }

@@ -95,6 +95,9 @@ pub struct PlanContent {
     pub effect: Effect,
     /// What raised the effect.
     pub raised: Vec<Raised>,
+    /// What the person is warned of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// The operation's arguments, sensitive values replaced by a mark.
     pub arguments: Value,
     /// Digest of the arguments as they are.
@@ -265,6 +268,7 @@ pub(crate) mod tests {
             operation: OperationId::new("ec2", "TerminateInstances"),
             effect: Effect::Irreversible,
             raised: vec![Raised { to: Effect::Irreversible, because: "its disks are instance store".into() }],
+            warnings: vec!["its security group lets everybody in".into()],
             arguments: json!({ "InstanceIds": ["i-0123456789abcdef0"] }),
             arguments_digest: Digest::of_bytes("t", b"arguments"),
             targets: vec![PlannedTarget {

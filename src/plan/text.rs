@@ -19,6 +19,7 @@ pub fn structured(content: &PlanContent, digest: Digest) -> Value {
         "expires_at": content.expires_at,
         "effect": content.effect,
         "raised": content.raised,
+        "warnings": content.warnings,
         "account": content.account,
         "region": content.region,
         "operation": content.operation,
@@ -92,6 +93,9 @@ pub fn full(content: &PlanContent, digest: Digest) -> String {
     ];
     for raised in &content.raised {
         lines.push(format!("  raised      to {}: {}", raised.to, raised.because));
+    }
+    for warning in &content.warnings {
+        lines.push(format!("  warning     {warning}"));
     }
     for target in &content.targets {
         lines.push(format!("  target      {}", quoted(&target.arn, 200)));

@@ -29,7 +29,12 @@ struct Table {
 impl EscalationPath {
     /// Where it is described.
     pub fn page(&self) -> String {
-        format!("https://pathfinding.cloud/paths/{}", self.id)
+        Self::page_of(&self.id)
+    }
+
+    /// Where the path of that name is described.
+    pub fn page_of(id: &str) -> String {
+        format!("https://pathfinding.cloud/paths/{id}")
     }
 
     /// True where every action it needs is allowed.

@@ -120,6 +120,7 @@ fn tool(scopes: &[(&[&str], &[&str])]) -> Tool {
         dry_run: DryRunKind::None,
         dependents: Vec::new(),
         raise_effect: Vec::new(),
+        warn: Vec::new(),
         confirm: None,
         escalates: Vec::new(),
         undo: UndoSpec::None { reason: String::new() },

@@ -7,11 +7,11 @@ use crate::digest::Digest;
 use crate::manifest::expression::{BadExpression, Expression};
 use crate::manifest::raw::{
     RawDependent, RawDryRun, RawInput, RawLimits, RawRaise, RawRead, RawScope, RawTagsRead, RawTargets, RawTool,
-    RawUndo,
+    RawUndo, RawWarning,
 };
 use crate::manifest::spec::{
     Condition, Dependent, DryRunKind, InputMember, Limits, Narrowing, RaiseEffect, Scope, TagsRead, TargetRead,
-    Targets, Tool, UndoSpec,
+    Targets, Tool, UndoSpec, Warning,
 };
 use crate::manifest::template::{BadTemplate, Template, join_pointer};
 use crate::names::{Effect, OperationId};
@@ -64,6 +64,8 @@ pub(super) fn compile(raw: RawTool, report: &mut Report<'_>) -> Option<Tool> {
         .collect();
     let raises = raw.raise_effect.iter().enumerate();
     let raise_effect = raises.filter_map(|(index, raise)| self::raise(index, raise, raw.effect, report)).collect();
+    let warnings = raw.warn.iter().enumerate();
+    let warn = warnings.filter_map(|(index, warning)| self::warning(index, warning, report)).collect();
     let confirm =
         raw.confirm.as_ref().map(|confirm| template("/confirm/type", &Value::from(confirm.text.as_str()), report));
     let undo = undo(raw.undo.as_ref(), report);
@@ -87,6 +89,7 @@ pub(super) fn compile(raw: RawTool, report: &mut Report<'_>) -> Option<Tool> {
         },
         dependents,
         raise_effect,
+        warn,
         confirm: confirm.flatten(),
         undo: undo.unwrap_or_else(|| UndoSpec::None { reason: String::new() }),
         limits,
@@ -127,6 +130,7 @@ fn demands(raw: &RawTool, report: &mut Report<'_>) {
             (raw.confirm.is_some(), "/confirm"),
             (raw.undo.is_some(), "/undo"),
             (!raw.raise_effect.is_empty(), "/raise_effect"),
+            (!raw.warn.is_empty(), "/warn"),
         ] {
             if present {
                 let message = format!("a tool that is `{}` changes nothing, so this has no meaning", raw.effect);
@@ -318,6 +322,11 @@ fn raise(index: usize, raw: &RawRaise, from: Effect, report: &mut Report<'_>) ->
     }
     let when = expression(&format!("{pointer}/when"), &raw.when, report);
     Some(RaiseEffect { when: when?, to: raw.to, because: raw.because.clone() })
+}
+
+fn warning(index: usize, raw: &RawWarning, report: &mut Report<'_>) -> Option<Warning> {
+    let when = expression(&format!("/warn/{index}/when"), &raw.when, report)?;
+    Some(Warning { when, because: raw.because.clone() })
 }
 
 fn undo(raw: Option<&RawUndo>, report: &mut Report<'_>) -> Option<UndoSpec> {

@@ -6,6 +6,7 @@
 mod accounts;
 mod broken_stage;
 mod tools;
+mod versions;
 
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ use countersign::manifest::catalog::{Catalog, Entry};
 use countersign::manifest::spec::ToolSpec;
 use countersign::names::{Agent, CallId, Human, OperationId, PlanId, Region};
 use countersign::ports::{Cloud, CloudError, CloudSession, Purpose, SessionRequest};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::support::sandbox;
 
@@ -57,7 +58,7 @@ impl Bench {
         match self.catalog.entry(name).unwrap() {
             Entry::Tool(spec) => Arc::clone(spec),
             Entry::Family(family) => {
-                Arc::new(family.expand(&operation.parse().unwrap(), &self.catalog, &self.models).unwrap())
+                Arc::new(family.expand(&operation.parse().unwrap(), &Map::new(), &self.catalog, &self.models).unwrap())
             }
         }
     }

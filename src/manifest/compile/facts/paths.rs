@@ -24,6 +24,13 @@ impl<'a> Checker<'a, '_, '_> {
             for (index, resource) in scope.resources.iter().enumerate() {
                 self.template(&format!("/scopes/{scope_index}/resources/{index}"), resource, &context);
             }
+            for condition in &scope.conditions {
+                let pointer = join_pointer(&format!("/scopes/{scope_index}/conditions"), &condition.operator);
+                let pointer = join_pointer(&pointer, &condition.key);
+                for (index, value) in condition.values.iter().enumerate() {
+                    self.template(&format!("{pointer}/{index}"), value, &context);
+                }
+            }
         }
         for (index, dependent) in self.tool.dependents.iter().enumerate() {
             let pointer = format!("/preview/dependents/{index}");
@@ -41,6 +48,9 @@ impl<'a> Checker<'a, '_, '_> {
         ]);
         for (index, raise) in self.tool.raise_effect.iter().enumerate() {
             self.expression(&format!("/raise_effect/{index}/when"), &raise.when, &seen);
+        }
+        for (index, warning) in self.tool.warn.iter().enumerate() {
+            self.expression(&format!("/warn/{index}/when"), &warning.when, &seen);
         }
         if let Some(confirm) = &self.tool.confirm {
             self.template("/confirm/type", confirm, &context);
