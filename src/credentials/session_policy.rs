@@ -28,6 +28,9 @@ const DOMAIN: &str = "countersign.session-policy.v1";
 /// IAM's key for the region of the endpoint that a call goes to.
 const REQUESTED_REGION: &str = "aws:RequestedRegion";
 
+/// IAM's key for the account that a resource is of.
+const RESOURCE_ACCOUNT: &str = "aws:ResourceAccount";
+
 /// A session policy, as its exact text. Holds no secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionPolicy(String);
@@ -294,10 +297,20 @@ fn read(operation: &OperationId, tool: &Tool, ground: Ground<'_>, allowed: &mut 
     for action in reads {
         for context in ground.contexts {
             let target = Target::of(tool, context)?;
-            allowed.allow(&action.name, resources_of(action, target.as_ref(), ground), &regions, Conditions::new());
+            let resources = resources_of(action, target.as_ref(), ground);
+            let (unowned, owned): (Vec<_>, Vec<_>) = resources.into_iter().partition(|arn| names_no_account(arn));
+            let own = (("StringEquals".to_owned(), RESOURCE_ACCOUNT.to_owned()), [ground.account.to_owned()].into());
+            allowed.allow(&action.name, owned, &regions, Conditions::new());
+            allowed.allow(&action.name, unowned, &regions, Conditions::from([own]));
         }
     }
     Ok(())
+}
+
+/// Buckets and objects: their ARNs have no account, so a bucket of that name could be anybody's.
+fn names_no_account(arn: &str) -> bool {
+    let mut parts = arn.split(':');
+    parts.nth(2) == Some("s3") && parts.nth(1) == Some("")
 }
 
 /// What a call acts on, as reads name it.

@@ -292,9 +292,13 @@ fn every_session_policy_is_within_its_role() {
                         permission.action == *action
                             && covers(&permission.resource, resource)
                             && statement.conditions.iter().all(|(_, key, values)| {
-                                key == "aws:RequestedRegion"
-                                    && values.iter().all(|value| permission.regions.contains(value))
+                                key != "aws:RequestedRegion"
+                                    || values.iter().all(|value| permission.regions.contains(value))
                             })
+                            && permission
+                                .conditions
+                                .iter()
+                                .all(|(_, asked, _)| statement.conditions.iter().any(|(_, key, _)| key == asked))
                     };
                     let found = !statement.allows || role.iter().any(|(permission, _)| within(permission));
                     assert!(found, "{}: {action} on {resource}", tool.name);

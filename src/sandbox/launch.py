@@ -48,9 +48,25 @@ def name_resources_as_aws_does():
     iam_actions.extract_resource_arn = resource_arn
 
 
+def name_versions_as_aws_does():
+    """The condition key `s3:versionid`, which ministack doesn't know."""
+    from ministack.core import iam_actions
+
+    known = iam_actions.s3_service_context
+
+    def context(action, params, *more):
+        version = (params or {}).get("versionId")
+        version = version[0] if isinstance(version, list) and version else version
+        found = known(action, params, *more)
+        return {**found, "s3:versionid": version} if version else found
+
+    iam_actions.s3_service_context = context
+
+
 if os.environ.pop("COUNTERSIGN_TIED", "") == "yes":
     threading.Thread(target=leave_with_parent, daemon=True).start()
 sys.argv = sys.argv[1:]
 if sys.argv[0] == "ministack":
     name_resources_as_aws_does()
+    name_versions_as_aws_does()
 runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

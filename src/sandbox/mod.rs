@@ -20,6 +20,7 @@
 //! - Lists are checked against `*`, not against everything of their kind; `launch.py` mends that for stacks and databases,
 //!   whose tools name the kind. The escapes `${*}`, `${?}` and `${$}` in policies are not known, so what has such a name
 //!   can't be allowed there.
+//! - The condition key `s3:versionid` is not known; `launch.py` mends that. A stack's `RoleARN` is forgotten.
 //! - EC2 calls with several ids check permissions for the first only; conditions on resource tags never match, so a
 //!   `Deny` on a tag is no denial.
 //! - CloudFormation acts on its resources without the caller's permissions, deletes buckets with objects in them and

@@ -354,6 +354,86 @@ fn what_holds_a_thing_is_known_from_its_arn() {
     assert_eq!(target("arn:aws:dynamodb:eu-central-1:1:global-table/t/x").holder(table), None);
 }
 
+/// The policies of a shipped tool's call: of its reads and of the change.
+fn shipped(name: &str, target: &str, arguments: &Value) -> (SessionPolicy, SessionPolicy) {
+    let catalog = Catalog::load(&ManifestsConfig::default(), &Models::embedded().unwrap(), &IAM).unwrap();
+    let tool = catalog.tools().find(|tool| tool.name == name).unwrap();
+    let contexts = contexts(tool, &[target], arguments);
+    let policy = |of: fn(&Tool, Ground<'_>) -> Result<SessionPolicy, NotScoped>| {
+        compiled(&contexts, |ground| of(tool, ground)).unwrap()
+    };
+    (policy(SessionPolicy::reading), policy(SessionPolicy::changing))
+}
+
+/// The conditions under which an action is allowed, besides the region.
+fn conditions_of(policy: &SessionPolicy, action: &str) -> Vec<Value> {
+    let document: Value = serde_json::from_str(policy.text()).unwrap();
+    let statements = document["Statement"].as_array().unwrap().iter();
+    let of = statements.filter(|statement| all(&statement["Action"]).contains(&action));
+    of.map(|statement| {
+        let mut equal = statement["Condition"]["StringEquals"].clone();
+        equal.as_object_mut().unwrap().shift_remove(REQUESTED_REGION);
+        equal
+    })
+    .collect()
+}
+
+#[test]
+fn who_may_hide_an_object_may_not_destroy_its_versions() {
+    let mut arguments = json!({ "Bucket": "receipts", "Key": "a.txt" });
+    let (_, hides) = shipped("s3_delete_object", "receipts/a.txt", &arguments);
+    let owned = json!({ "s3:ResourceAccount": ACCOUNT });
+    assert_eq!(conditions_of(&hides, "s3:DeleteObject"), [owned]);
+    let destroys = |version: &str| [json!({ "s3:ResourceAccount": ACCOUNT, "s3:versionid": version })];
+    assert_eq!(conditions_of(&hides, "s3:DeleteObjectVersion"), destroys("-"));
+    arguments["VersionId"] = json!("3HL4*");
+    let (_, change) = shipped("s3_delete_object", "receipts/a.txt", &arguments);
+    assert_eq!(conditions_of(&change, "s3:DeleteObjectVersion"), destroys("3HL4${*}"));
+}
+
+/// Without that, a missing object can't be told from one that must not be read.
+#[test]
+fn who_reads_an_object_may_list_its_bucket_and_no_other() {
+    let arguments = json!({ "Bucket": "receipts", "Key": "a.txt" });
+    let (read, _) = shipped("s3_delete_object", "receipts/a.txt", &arguments);
+    let lists = |arn: &str| allows(&read, "s3:ListBucket", arn, "eu-central-1");
+    assert!(lists("arn:aws:s3:::receipts"), "{}", read.text());
+    assert!(!lists("arn:aws:s3:::receipts2") && !lists("arn:aws:s3:::receipt") && !lists("arn:aws:s3:::*"));
+    for lock in ["s3:GetObjectRetention", "s3:GetObjectLegalHold"] {
+        assert!(allows(&read, lock, "arn:aws:s3:::receipts/a.txt", "eu-central-1"), "{lock}");
+        assert!(!allows(&read, lock, "arn:aws:s3:::receipts/b.txt", "eu-central-1"), "{lock}");
+    }
+    for action in ["s3:ListBucket", "s3:GetObject"] {
+        assert_eq!(conditions_of(&read, action), [json!({ RESOURCE_ACCOUNT: ACCOUNT })], "{action}");
+    }
+}
+
+#[test]
+fn a_version_of_a_function_is_not_the_function() {
+    let function = "arn:aws:lambda:eu-central-1:111122223333:function:invoice";
+    let version = format!("{function}:7");
+    let may = |policy: &SessionPolicy, action: &str, arn: &str| allows(policy, action, arn, "eu-central-1");
+    let (read, change) = shipped("lambda_delete_function", "invoice", &json!({ "FunctionName": "invoice" }));
+    assert!(may(&change, "lambda:DeleteFunction", function) && !may(&change, "lambda:DeleteFunction", &version));
+    assert!(may(&read, "lambda:GetFunctionConfiguration", function));
+    let arguments = json!({ "FunctionName": "invoice", "Qualifier": "7" });
+    let (read, change) = shipped("lambda_delete_function", "invoice", &arguments);
+    assert!(may(&change, "lambda:DeleteFunction", &version) && !may(&change, "lambda:DeleteFunction", function));
+    assert!(may(&read, "lambda:GetFunctionConfiguration", &version) && may(&read, "lambda:ListAliases", function));
+    assert!(!may(&read, "lambda:GetFunctionConfiguration", &format!("{function}:8")));
+}
+
+#[test]
+fn who_takes_no_final_snapshot_may_not_make_one() {
+    let database = "arn:aws:rds:eu-central-1:111122223333:db:orders";
+    let makes = |arguments: &Value| {
+        let (_, change) = shipped("rds_delete_db_instance", "orders", arguments);
+        allows(&change, "rds:CreateDBSnapshot", database, "eu-central-1")
+    };
+    assert!(makes(&json!({ "DBInstanceIdentifier": "orders", "FinalDBSnapshotIdentifier": "orders-final" })));
+    assert!(!makes(&json!({ "DBInstanceIdentifier": "orders", "SkipFinalSnapshot": true })));
+}
+
 /// What every shipped tool's credentials may do. Look at it when a manifest changes.
 #[test]
 fn the_policies_of_all_shipped_tools() {
