@@ -96,7 +96,7 @@ async fn the_shipped_invariants_hold_for_the_profiles_they_name() {
 }
 
 /// Each shipped policy that demands something, and the invariants that fall where it is weakened.
-const COVERED: [(&str, &[&str]); 29] = [
+const COVERED: [(&str, &[&str]); 30] = [
     ("floor-own-accounts", &["other-accounts"]),
     ("floor-expired", &["expired-agent"]),
     ("floor-breaker", &["breaker-open"]),
@@ -108,6 +108,7 @@ const COVERED: [(&str, &[&str]); 29] = [
     ("observe-no-secret", &["observe-anything-but-reading"]),
     ("standard-secret", &["secrets-of-others"]),
     ("standard-change", &["only-operators-change"]),
+    ("standard-secret-role", &["secrets-by-changes"]),
     ("standard-reader", &["reader-changes"]),
     ("standard-scoped-credentials", &["unscoped-credentials"]),
     ("standard-protected", &["protected-destroyed"]),
