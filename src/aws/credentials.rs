@@ -15,6 +15,7 @@ use super::client::{Client, Request, causes, not_sent};
 use super::own_identity;
 use super::plugins::Answer;
 use crate::config::AwsConfig;
+use crate::credentials::SESSION_TAGS;
 use crate::digest::Digest;
 use crate::names::{OperationId, PlanId, Region};
 use crate::ports::{Clock, CloudError, Purpose, SessionRequest};
@@ -275,11 +276,12 @@ fn assume_role(role: &str, request: &SessionRequest) -> Value {
         Purpose::Change => aws_name(request.call.as_str()),
     };
     let plan = request.plan.as_ref().map(PlanId::as_str);
-    let tags: Vec<Value> =
-        [("agent", Some(request.agent.as_str())), ("plan", plan), ("ticket", request.ticket.as_deref())]
-            .into_iter()
-            .filter_map(|(key, value)| Some(json!({ "Key": key, "Value": tag_value(value?) })))
-            .collect();
+    let values = [Some(request.agent.as_str()), plan, request.ticket.as_deref()];
+    let tags: Vec<Value> = SESSION_TAGS
+        .into_iter()
+        .zip(values)
+        .filter_map(|(key, value)| Some(json!({ "Key": key, "Value": tag_value(value?) })))
+        .collect();
     let mut arguments = json!({
         "RoleArn": role,
         "RoleSessionName": session,

@@ -8,7 +8,7 @@ use super::actions::{compressed, expanded};
 use super::deployed::{Deployed, Matcher, Policy, Statement};
 use super::glob::{covers, covers_action};
 use super::needs::{Permission, RoleNeeds};
-use super::role::ASSUMING;
+use super::role::{ASSUME, ASSUMING};
 use crate::aws::iam::IamFacts;
 use crate::config::Account;
 
@@ -54,7 +54,8 @@ fn trust(policy: &Policy, account: &Account, difference: &mut Difference) {
     for statement in allowing {
         let ids = statement.conditions.iter().find(|(_, key, _)| key.eq_ignore_ascii_case(EXTERNAL_ID));
         match (&account.external_id, ids) {
-            (Some(id), None) => {
+            // the other actions give no credentials
+            (Some(id), None) if statement.actions.takes_action(ASSUME) => {
                 let line = format!("its trust policy does not ask for the external id `{id}`");
                 difference.too_much.push(line);
             }

@@ -8,6 +8,7 @@ use super::actions::compressed;
 use super::needs::{ADMINISTRATOR, Conditions, RoleNeeds, widest};
 use crate::aws::iam::IamFacts;
 use crate::config::Account;
+use crate::credentials::SESSION_TAGS;
 use crate::ports::Purpose;
 
 /// Most characters of a managed policy, white space not counted.
@@ -18,8 +19,11 @@ pub const MOST_CHARACTERS: usize = 6144;
 /// Most managed policies of a role, by AWS's default quota.
 pub const MOST_POLICIES: usize = 10;
 
+/// The action that gives a role's credentials.
+pub const ASSUME: &str = "sts:AssumeRole";
+
 /// What the server does with a role.
-pub const ASSUMING: [&str; 3] = ["sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession"];
+pub const ASSUMING: [&str; 3] = [ASSUME, "sts:SetSourceIdentity", "sts:TagSession"];
 
 /// IAM's key for the region of the endpoint that a call goes to.
 const REQUESTED_REGION: &str = "aws:RequestedRegion";
@@ -152,18 +156,27 @@ fn name_and_path(account: &Account, purpose: Purpose) -> (String, String) {
     }
 }
 
-/// The server's own identity alone, with the account's external id, and only where it says for whom.
+/// The server's own identity alone, with the account's external id, and only where it says for whom. A statement for each
+/// action, because a condition on a key that IAM doesn't know for an action may never hold.
+///
+/// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssecuritytokenservice.html>
 fn trust(account: &Account, trusted: &str) -> Value {
-    let mut conditions = Map::from_iter([("StringLike".to_owned(), json!({ "sts:SourceIdentity": "*" }))]);
-    if let Some(id) = &account.external_id {
-        conditions.insert("StringEquals".to_owned(), json!({ "sts:ExternalId": id }));
-    }
-    document(vec![json!({
-        "Effect": "Allow",
-        "Principal": { "AWS": trusted },
-        "Action": ASSUMING,
-        "Condition": conditions,
-    })])
+    let statements = ASSUMING.map(|action| {
+        let mut conditions = Map::new();
+        match action {
+            "sts:TagSession" => {
+                conditions.insert("ForAllValues:StringEquals".to_owned(), json!({ "aws:TagKeys": SESSION_TAGS }));
+            }
+            _ => {
+                conditions.insert("StringLike".to_owned(), json!({ "sts:SourceIdentity": "*" }));
+            }
+        }
+        if let (ASSUME, Some(id)) = (action, &account.external_id) {
+            conditions.insert("StringEquals".to_owned(), json!({ "sts:ExternalId": id }));
+        }
+        json!({ "Effect": "Allow", "Principal": { "AWS": trusted }, "Action": action, "Condition": conditions })
+    });
+    document(statements.into())
 }
 
 /// What stands in a statement besides its actions.

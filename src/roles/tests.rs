@@ -186,6 +186,29 @@ fn differences_of_a_deployed_role_are_told_in_both_directions() {
     assert!(!difference.missing.iter().any(|line| line.contains("s3:")), "{difference:#?}");
 }
 
+/// A condition on a key that IAM doesn't know for an action may never hold.
+#[test]
+fn a_trust_policy_asks_for_what_iam_knows_of_each_action() {
+    let bench = shipped();
+    for role in bench.roles(Families::None) {
+        let trust = deployed(&role).trust;
+        for statement in &trust.statements {
+            let Matcher::Any(actions) = &statement.actions else { panic!("{statement:?}") };
+            assert!(!statement.conditions.is_empty(), "{statement:?}");
+            for fact in actions.iter().map(|action| bench.iam.action(action).unwrap()) {
+                for (_, key, _) in &statement.conditions {
+                    assert!(fact.condition_keys.contains(key), "{} knows no {key}", fact.name);
+                }
+            }
+        }
+        let ids = |statement: &super::deployed::Statement| {
+            statement.actions == Matcher::Any(vec!["sts:AssumeRole".to_owned()])
+                && statement.conditions.iter().any(|(_, key, values)| key == "sts:ExternalId" && values == &["shop"])
+        };
+        assert!(trust.statements.iter().any(ids), "{trust:?}");
+    }
+}
+
 #[test]
 fn the_reading_role_of_a_family_reads_and_reveals_nothing() {
     let bench = shipped();

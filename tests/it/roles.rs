@@ -56,7 +56,9 @@ async fn deploy(template: &Value) {
         };
         // The emulator knows of no source identity in trust policies.
         let mut trust = role["trust"].clone();
-        trust["Statement"][0]["Condition"].as_object_mut().unwrap().shift_remove("StringLike").unwrap();
+        for statement in trust["Statement"].as_array_mut().unwrap() {
+            statement["Condition"].as_object_mut().unwrap().shift_remove("StringLike");
+        }
         let arguments = json!({
             "RoleName": role["name"], "AssumeRolePolicyDocument": trust.to_string(),
             "PermissionsBoundary": boundary,
