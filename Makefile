@@ -39,7 +39,7 @@ test: venv node ## all tests
 	$(CARGO) test
 
 bench: ## what the server, its record and its policies cost (proofs with cvc5)
-	$(CARGO) bench --bench server --bench record --bench policy
+	$(CARGO) bench --bench server --bench record --bench policy --bench policy
 
 conformance: ## AWS's official protocol and endpoint tests, downloaded with botocore's source package
 	scripts/conformance.sh

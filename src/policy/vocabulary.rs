@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
+use std::sync::LazyLock;
 
 use cedar_policy::{EntityId, EntityTypeName, EntityUid, Schema};
 
@@ -136,10 +137,17 @@ pub fn action(tool: &str, effect: Effect) -> EntityUid {
     entity("Action", &format!("{tool}:{effect}"))
 }
 
+/// The types of the base schema, and the two that are generated. Naming one takes Cedar's parser, and every decision
+/// names a dozen: that is done once.
+static TYPES: LazyLock<BTreeMap<&'static str, EntityTypeName>> = LazyLock::new(|| {
+    const NAMES: [&str; 10] =
+        ["Account", "Action", "Agent", "AwsResource", "Group", "Human", "Role", "Stage", "Team", "Trust"];
+    NAMES.into_iter().filter_map(|name| Some((name, EntityTypeName::from_str(name).ok()?))).collect()
+});
+
 /// An entity of a type of the base schema.
 pub(super) fn entity(kind: &'static str, id: &str) -> EntityUid {
-    // The types are words of the base schema: each is an identifier.
-    let kind = EntityTypeName::from_str(kind).unwrap_or_else(|_| unnameable());
+    let kind = TYPES.get(kind).cloned().unwrap_or_else(unnameable);
     EntityUid::from_type_name_and_id(kind, EntityId::new(id))
 }
 
