@@ -3,6 +3,7 @@
 //! [`read`] gives a [`Document`]; [`schema`] checks it against a JSON Schema; a [`Problem`] tells what is wrong, where,
 //! and what to do. Problems are collected and shown all at once.
 
+pub mod folder;
 pub mod problem;
 pub mod schema;
 mod toml;

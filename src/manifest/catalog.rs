@@ -1,7 +1,7 @@
 //! `Catalog`: all tools there are, loaded once. It is whole or not at all: one bad manifest and the server doesn't start.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::compile::{self, Draft, Facts};
@@ -12,15 +12,17 @@ use crate::aws::iam::IamFacts;
 use crate::aws::models::{Models, nearest};
 use crate::config::ManifestsConfig;
 use crate::digest::Digest;
-use crate::document::{self, Document, Language, Problem, Problems, Source};
+use crate::document::folder::{self, Kind};
+use crate::document::{self, Document, Language, Problems, Source};
 use crate::names::OperationId;
 
 /// Services that send the very requests of another: same endpoint, signing name, API version and operation names in
 /// botocore's models. What is declared of the one is declared of the other.
 const TWINS: [(&str, &str); 2] = [("docdb", "rds"), ("neptune", "rds")];
 
-/// Folders of manifests are looked into so deep.
-const DEEPEST: usize = 4;
+/// Files of manifests.
+const MANIFESTS: Kind =
+    Kind { one: "manifest", several: "manifests", endings: &["yaml", "yml"], beside: &["md"], beside_named: true };
 
 /// All tools and families.
 #[derive(Debug)]
@@ -221,7 +223,7 @@ fn families(checked: bool, problems: &mut Problems) -> Vec<Family> {
 fn from_folders(paths: &[PathBuf], facts: Facts<'_>, problems: &mut Problems) -> Vec<Draft> {
     let mut files = Vec::new();
     for path in paths {
-        collect(path, 0, &mut files, problems);
+        files.extend(folder::files(path, MANIFESTS, problems));
     }
     let mut sources = Vec::new();
     for file in files {
@@ -231,34 +233,6 @@ fn from_folders(paths: &[PathBuf], facts: Facts<'_>, problems: &mut Problems) ->
         }
     }
     compiled(sources, Some(facts), problems)
-}
-
-fn collect(path: &Path, depth: usize, files: &mut Vec<PathBuf>, problems: &mut Problems) {
-    let wrong = |what: String, mend: &str| -> Problem { Source::new(path, "").problem(0..0, what, mend) };
-    if !path.is_dir() {
-        match path.extension().and_then(|extension| extension.to_str()) {
-            Some("yaml" | "yml") => files.push(path.to_owned()),
-            Some("md") => {}
-            _ => {
-                problems.push(wrong("this is not a manifest's name".to_owned(), "end it with `.yaml`, or move it away"))
-            }
-        }
-        return;
-    }
-    if depth >= DEEPEST {
-        return problems.push(wrong("the folders are nested too deep".to_owned(), "put the manifests further up"));
-    }
-    match std::fs::read_dir(path)
-        .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>, _>>())
-    {
-        Ok(mut entries) => {
-            entries.sort();
-            for entry in entries {
-                collect(&entry, depth + 1, files, problems);
-            }
-        }
-        Err(error) => problems.push(wrong(format!("the folder can't be read: {error}"), "check its permissions")),
-    }
 }
 
 /// Names in the configuration that mean nothing would leave something on that was meant to be off.

@@ -367,8 +367,3 @@ fn digest(sources: &[Source], vocabulary: &Vocabulary) -> Result<Digest, crate::
         sources.iter().map(|source| (source.path().display().to_string(), source.text())).collect();
     Digest::of("countersign.policies.v1", &(texts, vocabulary.text()))
 }
-
-/// The worst effect a tool can turn out to have.
-pub fn worst(least: Effect) -> Effect {
-    reachable(least).max().unwrap_or(least)
-}
