@@ -255,6 +255,11 @@ ulid_name!(
     "plan"
 );
 ulid_name!(
+    /// A change of people that waits for an admin's signature.
+    ProposalId,
+    "change"
+);
+ulid_name!(
     /// One recorded consent.
     GrantId,
     "grant"

@@ -10,11 +10,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::approval::people::{Approver, Invitation, Passkey, PeopleChange, Proposal};
+use crate::approval::statement::Signed;
 use crate::audit::event::{Event, Head, StoredRecord};
 use crate::config::{Account, BudgetsConfig};
 use crate::credentials::session_policy::SessionPolicy;
 use crate::digest::Digest;
-use crate::names::{Agent, CallId, GrantId, Human, OperationId, PlanId, Region, SessionId};
+use crate::names::{Agent, CallId, GrantId, Human, OperationId, PlanId, ProposalId, Region, SessionId};
 use crate::plan::filed::{FiledPlan, PlanState};
 use crate::text::escape::quoted;
 
@@ -169,8 +171,27 @@ pub struct GrantRecord {
     pub at: Timestamp,
     /// From then on it is worth nothing.
     pub expires_at: Timestamp,
-    /// Milliseconds between showing the prompt and the answer.
+    /// Milliseconds between showing the prompt, or the plan's page, and the answer.
     pub answered_after_ms: u64,
+    /// What was consented to.
+    #[serde(default)]
+    pub kind: GrantKind,
+    /// The signature, where it was given with a passkey. Approvals and applications always are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed: Option<Box<Signed>>,
+}
+
+/// What a grant stands for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GrantKind {
+    /// The human the agent acts for typed the text: in the agent's client, or in the console with a passkey.
+    #[default]
+    Confirmation,
+    /// Somebody else signed the plan.
+    Approval,
+    /// A person carries it out from the console, having typed the text.
+    Application,
 }
 
 /// What `arm` asks of the store, all or nothing.
@@ -351,6 +372,12 @@ pub struct PlanFilter {
     pub agent: Option<Agent>,
     /// Only in these states; empty means all.
     pub states: Vec<PlanState>,
+    /// Only those put before people, which wait or waited for them.
+    pub parked: bool,
+    /// Only those with this text in them, such as a part of an id, a name, a target or a reason; whatever its case.
+    pub text: Option<String>,
+    /// Only those older than this plan: the next page.
+    pub before: Option<PlanId>,
     /// At most so many, newest first.
     pub limit: u32,
 }
@@ -408,6 +435,92 @@ pub trait Store: Send + Sync + Debug {
 
     /// All open breakers, oldest first.
     async fn breakers(&self) -> Result<Vec<Breaker>, StoreError>;
+
+    /// Puts an open plan before people, with its event. False where it was before them already, and then nothing is
+    /// recorded.
+    async fn park(&self, _plan: &PlanId, _event: Event) -> Result<bool, StoreError> {
+        Err(StoreError::Failed("not built yet".to_owned()))
+    }
+
+    /// Ends an open plan as `rejected`, with the reason as its outcome, together with its event.
+    async fn reject(&self, _plan: &PlanId, _reason: &str, _event: Event) -> Result<(), StoreError> {
+        Err(StoreError::Failed("not built yet".to_owned()))
+    }
+
+    /// Everybody who ever enrolled, by name; the revoked included.
+    async fn people(&self) -> Result<Vec<Approver>, StoreError> {
+        Err(StoreError::Failed("not built yet".to_owned()))
+    }
+
+    /// Records a change of people that waits for an admin's signature.
+    async fn propose(&self, _proposal: Proposal, _event: Event) -> Result<(), StoreError> {
+        Err(StoreError::Failed("not built yet".to_owned()))
+    }
+
+    /// The changes that wait for a signature, unexpired, oldest first.
+    async fn proposals(&self, _now: Timestamp) -> Result<Vec<Proposal>, StoreError> {
+        Err(StoreError::Failed("not built yet".to_owned()))
+    }
+
+    /// Withdraws a proposal, together with its event. False where there is none.
+    async fn withdraw(&self, _proposal: &ProposalId, _event: Event) -> Result<bool, StoreError> {
+        Err(StoreError::Failed("not built yet".to_owned()))
+    }
+
+    /// In one transaction: takes the proposal off the list (or, for the first invitation of an installation that has no
+    /// enrolled admin, needs none), carries its change out, and appends the event. An invitation becomes `invitation`.
+    ///
+    /// The last active admin can neither be revoked nor lose that right.
+    async fn change_people(
+        &self,
+        _proposal: Option<&ProposalId>,
+        _change: PeopleChange,
+        _invitation: Option<Invitation>,
+        _event: Event,
+    ) -> Result<(), StoreError> {
+        Err(StoreError::Failed("not built yet".to_owned()))
+    }
+
+    /// The invitation of a token, unused and unexpired; `None` else.
+    async fn invitation(&self, _token: &Digest, _now: Timestamp) -> Result<Option<Invitation>, StoreError> {
+        Err(StoreError::Failed("not built yet".to_owned()))
+    }
+
+    /// In one transaction: uses an invitation up and enrols its passkey, of a person who was not there or one who was.
+    async fn enrol(&self, _token: &Digest, _passkey: Passkey, _event: Event) -> Result<(), StoreError> {
+        Err(StoreError::Failed("not built yet".to_owned()))
+    }
+
+    /// Remembers how often a passkey has signed, so that a cloned authenticator shows. False where it has signed as
+    /// often before.
+    async fn count_signature(&self, _name: &Human, _passkey: &str, _counter: u32) -> Result<bool, StoreError> {
+        Err(StoreError::Failed("not built yet".to_owned()))
+    }
+
+    /// Where somebody who follows the record has got to; 0 at first.
+    async fn cursor(&self, _name: &str) -> Result<u64, StoreError> {
+        Err(StoreError::Failed("not built yet".to_owned()))
+    }
+
+    /// Moves a cursor on. False where it isn't at `from` any more: somebody else moved it.
+    async fn move_cursor(&self, _name: &str, _from: u64, _to: u64) -> Result<bool, StoreError> {
+        Err(StoreError::Failed("not built yet".to_owned()))
+    }
+
+    /// Keeps a signed checkpoint of the record.
+    async fn keep_checkpoint(&self, _size: u64, _note: &str) -> Result<(), StoreError> {
+        Err(StoreError::Failed("not built yet".to_owned()))
+    }
+
+    /// The newest kept checkpoint, at least of `size` records if that is given: how many records it covers, and its note.
+    async fn checkpoint(&self, _size: Option<u64>) -> Result<Option<(u64, String)>, StoreError> {
+        Err(StoreError::Failed("not built yet".to_owned()))
+    }
+
+    /// The end of the record. Cheap: asked again and again by those who wait for something to happen.
+    async fn head(&self) -> Result<Head, StoreError> {
+        Err(StoreError::Failed("not built yet".to_owned()))
+    }
 
     /// Records of the chain from sequence number `from` (the first is 1), at most `limit`.
     async fn records(&self, from: u64, limit: u32) -> Result<Vec<StoredRecord>, StoreError>;

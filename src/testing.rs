@@ -350,7 +350,14 @@ pub fn open_plan(instances: &[&str], now: Timestamp) -> Result<FiledPlan, NotCan
         created_at: now,
         expires_at: now.checked_add(SignedDuration::from_mins(15)).unwrap_or(now),
     };
-    Ok(FiledPlan { digest: content.digest()?, content, state: PlanState::Open, outcome: None })
+    Ok(FiledPlan {
+        digest: content.digest()?,
+        content,
+        state: PlanState::Open,
+        outcome: None,
+        input: None,
+        parked_at: None,
+    })
 }
 
 /// For whom a change by this plan counts, in session `session-1`.

@@ -1,5 +1,7 @@
-//! Consent: asking the person the agent acts for, and redeeming what was granted.
+//! Consent: asking the person the agent acts for, other people's signatures, and redeeming what was granted.
 
 pub mod ask;
+pub mod people;
 pub mod prompt;
 pub mod redeem;
+pub mod statement;

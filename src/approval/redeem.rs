@@ -14,7 +14,7 @@ use crate::plan::identity::Identity;
 use crate::policy::circumstances::Surroundings;
 use crate::policy::question::{Confirmation, Evidence};
 use crate::policy::windows::WindowState;
-use crate::ports::{Clock, GrantRecord, Store, StoreError};
+use crate::ports::{Clock, GrantKind, GrantRecord, Store, StoreError};
 
 /// Words a person reads in a second, generously. An answer that comes faster is recorded as such.
 const WORDS_A_SECOND: u64 = 12;
@@ -105,7 +105,14 @@ pub async fn file(plan: &Plan, sheet: &Sheet, store: &dyn Store, clock: &dyn Clo
             targets: content.targets.iter().map(|target| target.arn.clone()).collect(),
         },
     );
-    let filed = FiledPlan { content, digest: sheet.digest, state: PlanState::Open, outcome: None };
+    let filed = FiledPlan {
+        content,
+        digest: sheet.digest,
+        state: PlanState::Open,
+        outcome: None,
+        input: None,
+        parked_at: None,
+    };
     store.file_plan(filed, event).await.map_err(not_recorded)
 }
 
@@ -196,6 +203,8 @@ async fn confirmation(
                 at,
                 expires_at: content.expires_at,
                 answered_after_ms: millis(after),
+                kind: GrantKind::Confirmation,
+                signed: None,
             };
             let id = grant.id.clone();
             let confirmed = event(

@@ -4,11 +4,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::approval::people::{Passkey, PeopleChange, Proposal, Standing};
+use crate::approval::statement::Signed;
 use crate::call::refused::Code;
 use crate::call::request::Caller;
 use crate::digest::Digest;
-use crate::names::{CallId, Effect, OperationId, PlanId};
-use crate::ports::BreakerScope;
+use crate::names::{CallId, Effect, GrantId, Human, OperationId, PlanId, ProposalId};
+use crate::ports::{BreakerScope, GrantKind};
 
 /// One event of the record. Sensitive values are redacted before an event is made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -100,6 +102,87 @@ pub enum What {
         answered_after_ms: u64,
         /// True where that is faster than a person can read the prompt.
         faster_than_reading: bool,
+    },
+    /// A plan waits for people: to confirm, to approve, or to carry it out.
+    Parked {
+        /// The plan.
+        plan: PlanId,
+        /// The plan's digest.
+        digest: Digest,
+        /// What it waits for, for people.
+        needs: Vec<String>,
+    },
+    /// Somebody signed a plan with a passkey.
+    Signed {
+        /// The plan.
+        plan: PlanId,
+        /// The plan's digest.
+        digest: Digest,
+        /// What the signature stands for.
+        kind: GrantKind,
+        /// The grant it became.
+        grant: GrantId,
+        /// Who signed.
+        by: Human,
+        /// Milliseconds between showing the plan's page and the signature.
+        answered_after_ms: u64,
+        /// The statement, the public key and the signature.
+        signed: Box<Signed>,
+    },
+    /// Somebody rejected a plan; it can't be applied any more.
+    Rejected {
+        /// The plan.
+        plan: PlanId,
+        /// The plan's digest.
+        digest: Digest,
+        /// Who.
+        by: Human,
+        /// Why, in their words.
+        reason: String,
+    },
+    /// A change of people waits for an admin's signature.
+    PeopleProposed {
+        /// The proposal.
+        proposal: Proposal,
+    },
+    /// A proposed change of people was withdrawn.
+    PeopleWithdrawn {
+        /// The proposal.
+        proposal: ProposalId,
+        /// Who withdrew it.
+        by: String,
+    },
+    /// A change of people is in force.
+    PeopleChanged {
+        /// The proposal that was signed; `None` for the first invitation of an installation.
+        proposal: Option<ProposalId>,
+        /// What changed.
+        change: PeopleChange,
+        /// Who did it: the admin, or for the first invitation the operating system's name of the operator.
+        by: String,
+        /// The admin's signature; `None` for the first invitation.
+        signed: Option<Box<Signed>>,
+    },
+    /// Somebody enrolled a passkey.
+    Enrolled {
+        /// Who, and as what.
+        standing: Standing,
+        /// The passkey.
+        passkey: Box<Passkey>,
+    },
+    /// Somebody signed in to the console.
+    SignedIn {
+        /// Who.
+        by: Human,
+        /// The passkey's id.
+        passkey: String,
+    },
+    /// The record's checkpoints are signed with this key from here on.
+    CheckpointKey {
+        /// The key's name and public key, as verifiers of signed notes take it.
+        verifier: String,
+        /// The key before signed that this one follows it; `None` for the first.
+        signed_by_previous: Option<String>,
     },
     /// A changing call is about to be sent. Durable before its first byte.
     Intent {

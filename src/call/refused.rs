@@ -75,6 +75,8 @@ pub enum Code {
     Drift,
     /// The client can't ask its person.
     ElicitationUnavailable,
+    /// A person rejected the plan.
+    Rejected,
     /// The person declined, cancelled, typed something else, or did not answer in time.
     NotConfirmed,
     /// A limit or budget is exceeded.

@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
+use crate::approval::people::PeopleChange;
 use crate::audit::event::{Event, ResultWord, StoredRecord, What};
+use crate::ports::GrantKind;
 use crate::text::escape::quoted;
 
 /// Most characters of a name that came from outside.
@@ -71,6 +73,41 @@ fn what(what: &What) -> String {
             let fast = if *faster_than_reading { ", faster than a person reads" } else { "" };
             format!("confirmed    {plan}  after {seconds}.{tenths} s{fast}")
         }
+        What::Parked { plan, needs, .. } => {
+            format!("parked       {plan}  waits for {}", quoted(&needs.join("; "), MESSAGE))
+        }
+        What::Signed { plan, kind, by, answered_after_ms, .. } => {
+            let what = match kind {
+                GrantKind::Confirmation => "confirmed",
+                GrantKind::Approval => "approved",
+                GrantKind::Application => "to be applied",
+            };
+            let (by, seconds) = (quoted(by.as_str(), NAME), answered_after_ms / 1000);
+            format!("signed       {plan}  {what} by {by} after {seconds} s")
+        }
+        What::Rejected { plan, by, reason, .. } => {
+            format!("rejected     {plan}  by {}: {}", quoted(by.as_str(), NAME), quoted(reason, MESSAGE))
+        }
+        What::PeopleProposed { proposal } => format!(
+            "people       {}  {} proposed by {}",
+            quoted(proposal.id.as_str(), NAME),
+            change(&proposal.change),
+            quoted(&proposal.by, NAME)
+        ),
+        What::PeopleWithdrawn { proposal, by } => {
+            format!("people       {}  withdrawn by {}", quoted(proposal.as_str(), NAME), quoted(by, NAME))
+        }
+        What::PeopleChanged { change: changed, by, signed, .. } => {
+            let how = if signed.is_some() { "signed" } else { "the first, without a signature," };
+            format!("people       {} {how} by {}", change(changed), quoted(by, NAME))
+        }
+        What::Enrolled { standing, passkey } => format!(
+            "enrolled     {} with passkey {}",
+            quoted(standing.name.as_str(), NAME),
+            quoted(&passkey.label, NAME)
+        ),
+        What::SignedIn { by, .. } => format!("signed in    {}", quoted(by.as_str(), NAME)),
+        What::CheckpointKey { verifier, .. } => format!("checkpoints  signed with key {}", quoted(verifier, MESSAGE)),
         What::Intent { plan, operation, targets, role, .. } => {
             let role = role.as_ref().map(|role| format!(" as {}", quoted(role, MESSAGE))).unwrap_or_default();
             format!("intent       {plan}  {operation} on {}{role}", names(targets))
@@ -83,6 +120,19 @@ fn what(what: &What) -> String {
             format!("reconciled   {plan}  {}: {}", word(*result), quoted(detail, MESSAGE))
         }
     }
+}
+
+fn change(change: &PeopleChange) -> String {
+    let (what, standing) = match change {
+        PeopleChange::Invite(standing) => ("invitation of", Some(standing)),
+        PeopleChange::Regroup(standing) => ("new standing of", Some(standing)),
+        PeopleChange::Revoke { .. } => ("end of", None),
+    };
+    let groups = standing.map(|standing| {
+        let groups: Vec<String> = standing.groups.iter().map(|group| quoted(group, NAME)).collect();
+        format!(" ({}{})", groups.join(", "), if standing.admin { ", admin" } else { "" })
+    });
+    format!("{what} {}{}", quoted(change.about().as_str(), NAME), groups.unwrap_or_default())
 }
 
 fn names(targets: &[String]) -> String {

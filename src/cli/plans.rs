@@ -77,7 +77,7 @@ pub async fn list(
 ) -> Result<ExitCode, Box<dyn Error>> {
     let PlansArgs { state, agent, limit, store } = args;
     let reader = Reader::open(&store.map_or_else(configured, Ok)?).await?;
-    let filter = PlanFilter { agent: agent.map(Agent::new), states: state, limit };
+    let filter = PlanFilter { agent: agent.map(Agent::new), states: state, limit, ..PlanFilter::default() };
     write_list(&reader, &filter, SystemClock.now(), &mut anstream::stdout().lock()).await?;
     Ok(ExitCode::SUCCESS)
 }
@@ -206,7 +206,7 @@ mod tests {
         store.file_plan(plan.clone(), event).await.unwrap();
 
         let mut out = Vec::new();
-        let open = PlanFilter { states: vec![PlanState::Open], agent: None, limit: 5 };
+        let open = PlanFilter { states: vec![PlanState::Open], limit: 5, ..PlanFilter::default() };
         write_list(store.reader(), &open, now, &mut out).await.unwrap();
         write_list(store.reader(), &open, plan.content.expires_at, &mut out).await.unwrap();
         insta::assert_snapshot!(String::from_utf8(out).unwrap(), @r"

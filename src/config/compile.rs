@@ -2,6 +2,7 @@
 
 mod accounts;
 mod aws;
+mod http;
 mod policy;
 mod windows;
 
@@ -68,6 +69,7 @@ impl Compiler<'_> {
             ticket: raw.ticket.and_then(|raw| self.ticket(&raw)),
             budgets: budgets(&raw.budgets),
             breakers: breakers(&raw.breakers),
+            http: raw.http.map(|raw| self.http(&raw)),
             digest: Digest::of_bytes("countersign.config.v1", source.text().as_bytes()),
             path: source.path().to_owned(),
         }
@@ -101,6 +103,7 @@ impl Compiler<'_> {
     fn limits(&mut self, raw: &RawLimits) -> LimitsConfig {
         LimitsConfig {
             plan_ttl: self.duration("plan_ttl", &raw.plan_ttl, 15 * MINUTE, MINUTE, 24 * 60 * MINUTE),
+            approval_ttl: self.duration("approval_ttl", &raw.approval_ttl, 240 * MINUTE, 5 * MINUTE, 72 * 60 * MINUTE),
             confirmation_timeout: self.duration("confirmation_timeout", &raw.confirmation_timeout, 240, 10, 270),
             call_timeout: self.duration("call_timeout", &raw.call_timeout, 60, 1, 15 * MINUTE),
             result_bytes: raw.result_bytes.unwrap_or(64 << 10),
@@ -109,14 +112,25 @@ impl Compiler<'_> {
     }
 
     fn duration(&mut self, key: &str, written: &Option<String>, default: u64, least: u64, most: u64) -> Duration {
+        self.duration_at(&format!("/limits/{key}"), written, Duration::from_secs(default), least, most)
+    }
+
+    /// A duration between two numbers of seconds.
+    fn duration_at(
+        &mut self,
+        pointer: &str,
+        written: &Option<String>,
+        default: Duration,
+        least: u64,
+        most: u64,
+    ) -> Duration {
         let (least, most) = (Duration::from_secs(least), Duration::from_secs(most));
-        let Some(written) = written else { return Duration::from_secs(default) };
-        let pointer = format!("/limits/{key}");
+        let Some(written) = written else { return default };
         let bounds = format!("write between {least:?} and {most:?}, such as `\"240s\"` or `\"15m\"`");
         match written.parse::<SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok()) {
-            None => self.wrong(&pointer, format!("`{written}` is not a duration"), bounds),
+            None => self.wrong(pointer, format!("`{written}` is not a duration"), bounds),
             Some(duration) if duration < least || duration > most => {
-                self.wrong(&pointer, format!("`{written}` is out of bounds"), bounds);
+                self.wrong(pointer, format!("`{written}` is out of bounds"), bounds);
             }
             Some(duration) => return duration,
         }

@@ -2,6 +2,7 @@
 
 mod compile;
 mod find;
+mod http;
 mod raw;
 mod ticket;
 
@@ -20,6 +21,7 @@ use crate::policy::windows::Windows;
 
 pub use compile::load;
 pub use find::{Environment, NotFound, find};
+pub use http::{DEFAULT_PORT, HttpConfig};
 pub use raw::schema;
 pub use ticket::TicketConfig;
 
@@ -54,6 +56,8 @@ pub struct Config {
     pub budgets: BudgetsConfig,
     /// When a breaker opens.
     pub breakers: BreakersConfig,
+    /// How agents and approvers reach the server over HTTP; `None` where they don't.
+    pub http: Option<HttpConfig>,
     /// Digest of the file's text.
     pub digest: Digest,
     /// The file it came from.
@@ -253,6 +257,8 @@ pub struct AwsConfig {
 pub struct LimitsConfig {
     /// How long a plan can be applied; default 15 minutes.
     pub plan_ttl: Duration,
+    /// How long a plan that needs other people can be applied; default 4 hours.
+    pub approval_ttl: Duration,
     /// How long a person may take to answer; default 240 seconds, under clients' own limits.
     pub confirmation_timeout: Duration,
     /// How long one call to AWS may take, retries included; default 60 seconds.

@@ -59,6 +59,22 @@ pub(super) struct RawConfig {
     /// When a breaker opens; it stays open until a person closes it.
     #[serde(default)]
     pub(super) breakers: RawBreakers,
+    /// How agents and approvers reach the server over HTTP. Without it plans can't be put before other people.
+    pub(super) http: Option<RawHttp>,
+}
+
+/// How agents and approvers reach the server over HTTP.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawHttp {
+    /// Where it listens. Default: `127.0.0.1:8470`.
+    pub(super) listen: Option<String>,
+    /// How browsers and agents reach it: scheme, host and port. Passkeys are bound to the host, so choose it once.
+    /// Default: `http://localhost` with the port.
+    pub(super) public_url: Option<String>,
+    /// How long the page of an irreversible plan must have been open before it can be approved, `0s` to `10m`.
+    /// Default: `20s`.
+    pub(super) reading_time: Option<String>,
 }
 
 /// Who is served over stdio.
@@ -132,6 +148,8 @@ pub(super) struct RawAws {
 pub(super) struct RawLimits {
     /// How long a plan can be applied, `1m` to `24h`. Default: `15m`.
     pub(super) plan_ttl: Option<String>,
+    /// How long a plan that needs other people can be applied, `5m` to `72h`. Default: `4h`.
+    pub(super) approval_ttl: Option<String>,
     /// How long a person may take to answer, `10s` to `270s`. Default: `240s`.
     pub(super) confirmation_timeout: Option<String>,
     /// How long one call to AWS may take, retries included, `1s` to `15m`. Default: `60s`.

@@ -38,6 +38,7 @@ pub(super) async fn serve(request: &ToolRequest, world: &World) -> Result<(Value
         agent: Some(request.caller.agent.clone()),
         states: asked.state.into_iter().collect(),
         limit: MOST,
+        ..PlanFilter::default()
     };
     let mut plans = world.store.plans(filter, world.clock.now()).await.map_err(|error| store_failed(&error))?;
     plans.retain(|plan| plan.content.human == request.caller.human);

@@ -24,8 +24,15 @@ pub struct FiledPlan {
     pub digest: Digest,
     /// What has become of it.
     pub state: PlanState,
-    /// How it ended: AWS's request id, error, or what was reconciled; empty while it hasn't.
+    /// How it ended: AWS's request id, error, what was reconciled, or why it was rejected; empty while it hasn't.
     pub outcome: Option<String>,
+    /// The tool's arguments as the agent gave them, for a person who carries it out; `None` where one of them is
+    /// sensitive and so kept nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<Value>,
+    /// When it was put before people; `None` while it hasn't been.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parked_at: Option<Timestamp>,
 }
 
 /// What has become of a plan.
@@ -44,6 +51,8 @@ pub enum PlanState {
     Unknown,
     /// Its time ran out.
     Expired,
+    /// A person said no.
+    Rejected,
 }
 
 impl PlanState {
@@ -56,6 +65,7 @@ impl PlanState {
             Self::Failed => "failed",
             Self::Unknown => "unknown",
             Self::Expired => "expired",
+            Self::Rejected => "rejected",
         }
     }
 }

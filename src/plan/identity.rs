@@ -86,6 +86,11 @@ fn usable(filed: &FiledPlan, now: Timestamp) -> Result<(), Refused> {
             (format!("plan `{id}` was applied already; a plan is good for one call"), again.to_owned())
         }
         PlanState::Failed => (format!("plan `{id}` was tried already and failed"), again.to_owned()),
+        PlanState::Rejected => {
+            let why = filed.outcome.as_deref().map(|why| format!(": {}", quoted(why, 500))).unwrap_or_default();
+            let hint = "don't ask for the same again: change what was objected to, or tell the person you work for";
+            return Err(Refused::new(Code::Rejected, format!("plan `{id}` was rejected{why}"), hint));
+        }
         PlanState::Unknown => (
             format!("plan `{id}` was tried and its outcome is not known yet"),
             "don't repeat it; ask `plan_status`, which reads the targets".to_owned(),

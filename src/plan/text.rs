@@ -181,6 +181,9 @@ fn after(filed: &FiledPlan) -> &'static str {
         PlanState::Failed => "it failed and can't be used again; make a new preview",
         PlanState::Unknown => "don't repeat the call; an operator or `plan_status` settles it by reading the targets",
         PlanState::Expired => "expired; make a new preview",
+        PlanState::Rejected => {
+            "rejected by a person, see `outcome`; don't ask for the same again, change what they object to"
+        }
     }
 }
 
@@ -232,7 +235,7 @@ mod tests {
 
     fn filed(state: PlanState) -> FiledPlan {
         let content = sample();
-        FiledPlan { digest: content.digest().unwrap(), content, state, outcome: None }
+        FiledPlan { digest: content.digest().unwrap(), content, state, outcome: None, input: None, parked_at: None }
     }
 
     #[test]
@@ -258,7 +261,8 @@ mod tests {
         let digest = content.digest().unwrap();
         let text = full(&content, digest);
         let (_, told) = text.split_once("  target").unwrap();
-        let listed = line(&FiledPlan { digest, content, state: PlanState::Open, outcome: None });
+        let listed =
+            line(&FiledPlan { digest, content, state: PlanState::Open, outcome: None, input: None, parked_at: None });
         insta::assert_snapshot!(format!("{}\n{listed}", told.split("  depends").next().unwrap()));
     }
 

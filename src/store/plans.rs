@@ -254,7 +254,7 @@ async fn settle(
     let is_final = match state {
         PlanState::Applied | PlanState::Failed => true,
         PlanState::Unknown => false,
-        PlanState::Open | PlanState::Applying | PlanState::Expired => {
+        PlanState::Open | PlanState::Applying | PlanState::Expired | PlanState::Rejected => {
             return Err(StoreError::Failed(format!("a plan can't end as {state}")));
         }
     };
@@ -358,7 +358,7 @@ pub(super) fn plan(row: &SqliteRow, path: &Path) -> Result<FiledPlan, StoreError
     let state: PlanState =
         serde_json::from_value(Value::String(text("state_now")?)).map_err(|_| unreadable("it has no known state"))?;
     let outcome = row.try_get("outcome").map_err(|error| unreadable(&error.to_string()))?;
-    Ok(FiledPlan { content, digest, state, outcome })
+    Ok(FiledPlan { content, digest, state, outcome, input: None, parked_at: None })
 }
 
 /// The instance that applies the plan of a row.

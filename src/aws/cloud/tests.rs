@@ -34,6 +34,7 @@ fn config(url: &str, folder: &std::path::Path) -> Config {
         },
         limits: LimitsConfig {
             plan_ttl: Duration::from_secs(900),
+            approval_ttl: Duration::from_secs(900),
             confirmation_timeout: Duration::from_secs(240),
             call_timeout: Duration::from_secs(20),
             result_bytes: 65536,
@@ -48,6 +49,7 @@ fn config(url: &str, folder: &std::path::Path) -> Config {
         ticket: None,
         budgets: BudgetsConfig::default(),
         breakers: BreakersConfig::default(),
+        http: None,
         digest: Digest::of_bytes("t", b""),
         path: PathBuf::from("unused"),
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::*;
 use crate::names::{Agent, PlanId};
 use crate::plan::filed::PlanState;
-use crate::ports::{HourlyBudget, PlanFilter, StoreError};
+use crate::ports::{GrantKind, HourlyBudget, PlanFilter, StoreError};
 
 async fn state(store: &SqliteStore, plan: &FiledPlan) -> PlanState {
     store.plan(&plan.content.id, after(60)).await.unwrap().unwrap().state
@@ -172,6 +172,8 @@ async fn nobody_consents_to_what_is_over_or_different() {
         at: after(30),
         expires_at: after(330),
         answered_after_ms: 1,
+        kind: GrantKind::Confirmation,
+        signed: None,
     };
     let different = store.grant(consent.clone(), confirmed(&plan)).await.unwrap_err();
     assert!(matches!(different, StoreError::NotGranted(_)));

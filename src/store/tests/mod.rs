@@ -19,7 +19,7 @@ use crate::config::BudgetsConfig;
 use crate::digest::Digest;
 use crate::names::{GrantId, Human};
 use crate::plan::filed::FiledPlan;
-use crate::ports::{Claim, GrantRecord, Store};
+use crate::ports::{Claim, GrantKind, GrantRecord, Store};
 use crate::testing::{counted, open_plan};
 
 /// A database in a folder that goes away with it.
@@ -140,6 +140,8 @@ async fn grant(store: &SqliteStore, plan: &FiledPlan) -> GrantRecord {
         at: after(30),
         expires_at: after(330),
         answered_after_ms: 9_000,
+        kind: GrantKind::Confirmation,
+        signed: None,
     };
     store.grant(grant.clone(), confirmed(plan)).await.unwrap();
     grant
