@@ -65,6 +65,7 @@
 //! | [`aws`] | models, schemas, codecs, client, endpoints, IAM facts: the only place that knows AWS's wire | knows policy or people |
 //! | [`store`] | SQLite behind the port: the only place that knows SQL | |
 //! | [`mcp`] | the protocol's three versions: the only place that knows it | decides |
+//! | [`auth`] | who calls over HTTP | passes a credential on |
 //! | [`sandbox`], [`demo`] | a local cloud with a believable environment, and the incident as a story on it | |
 //! | [`cli`] | flags, wiring, exit codes; one file a command | |
 //!
@@ -72,6 +73,7 @@
 
 pub mod approval;
 pub mod audit;
+pub mod auth;
 pub mod aws;
 pub mod call;
 pub mod cli;
