@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use async_trait::async_trait;
 use lru::LruCache;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::approval::ask::Asker;
+use crate::approval::ask::{Answer, Asker, Prompt};
 use crate::approval::redeem::{ApprovedPlan, Redemption, redeem};
 use crate::audit::breakers::open_tripped;
 use crate::audit::record::{Origin, Recorded, Recorder};
@@ -17,7 +18,7 @@ use crate::aws::models::Models;
 use crate::aws::redact::{Direction, redact};
 use crate::call::listing::ToolListing;
 use crate::call::refused::{Code, Refused};
-use crate::call::request::ToolRequest;
+use crate::call::request::{Caller, ClientInfo, ToolRequest};
 use crate::call::resolve::resolve;
 use crate::call::validate::{Intention, ValidatedCall, validate};
 use crate::config::Config;
@@ -27,10 +28,11 @@ use crate::execute::reconcile::Witness;
 use crate::execute::run::run;
 use crate::manifest::catalog::{Catalog, Entry};
 use crate::manifest::tool_schema;
-use crate::names::{Agent, Human, OperationId, PlanId};
+use crate::names::{Agent, CallId, Human, OperationId, PlanId, SessionId};
 use crate::own_tools::OwnTool;
 use crate::plan::build::{Workbench, build};
 use crate::plan::canary::Canary;
+use crate::plan::filed::FiledPlan;
 use crate::plan::identity::identify;
 use crate::policy::circumstances::{Surroundings, counted};
 use crate::policy::decide::{at_home, decide};
@@ -139,7 +141,7 @@ impl Pipeline {
         let arguments = redact_arguments(&world.recordable(&request));
         world.recorder().requested(&origin, &request.tool, arguments).await?;
         let answer = match OwnTool::named(&request.tool) {
-            Some(own) => match own.serve(&request, world).await {
+            Some(own) => match own.serve(&request, world, asker, &cancel).await {
                 Ok((structured, text)) => return world.recorder().served(&origin, own.name(), structured, text).await,
                 Err(refused) => Err(refused),
             },
@@ -153,6 +155,37 @@ impl Pipeline {
                 Ok(recorded)
             }
         }
+    }
+
+    /// Carries out a plan for an approver, who has signed that in the console: the same call, through the same stages.
+    /// Whoever asked for the plan stays its agent.
+    pub async fn apply_for(&self, plan: &FiledPlan, by: &Human) -> Result<Recorded, StoreError> {
+        let content = &plan.content;
+        let session = SessionId::new(format!("console-{}", content.id));
+        let caller = Caller {
+            agent: content.agent.clone(),
+            human: content.human.clone(),
+            session,
+            client: ClientInfo {
+                name: CONSOLE.to_owned(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                protocol: String::new(),
+            },
+        };
+        let call = CallId::fresh();
+        let Some(Value::Object(mut arguments)) = plan.input.clone() else {
+            let refused = Refused::new(
+                Code::PlanNotUsable,
+                format!("the arguments of plan `{}` are not kept, because something in them is sensitive", content.id),
+                "have the agent carry it out, where the policies let it",
+            );
+            let origin = Origin { call, caller };
+            return self.world.recorder().refused(&origin, refused, Some(content.id.clone())).await;
+        };
+        arguments.insert("dry_run".to_owned(), Value::Bool(false));
+        arguments.insert("plan_id".to_owned(), Value::from(content.id.as_str()));
+        let request = ToolRequest { call, tool: content.tool.clone(), arguments, caller };
+        self.handle(request, &FromConsole { by: by.clone() }, CancellationToken::new()).await
     }
 
     /// One stage after the other; each takes what the one before made.
@@ -169,12 +202,13 @@ impl Pipeline {
         let surroundings =
             Surroundings { config, store: &**store, clock: &**clock, iam: catalog.iam(), policies: in_force };
         let workbench = Workbench { cloud: &**cloud, models, canary };
+        let input = self.world.keepable(&request);
         let approved = tokio::select! {
             biased;
             () = cancel.cancelled() => return Err(cancelled()),
             approved = async {
                 let call = validate(request, catalog, models, &config.accounts, config.ticket.as_ref())?;
-                let identity = identify(&call, asker.resumes(), &**store, &**clock, config.limits.plan_ttl).await?;
+                let identity = identify(&call, asker.resumes(), &**store, &**clock, &config.limits).await?;
                 let preview = *call.intention() == Intention::Preview;
                 let circumstances = surroundings.of(&call).await?;
                 let visible = self.sees(&policies, &call);
@@ -183,11 +217,14 @@ impl Pipeline {
                 let permitted = decide(resolved, &policies, circumstances)?;
                 let plan = build(permitted, identity, &workbench).await?;
                 if preview {
-                    return self.world.recorder().previewed(plan).await.map(Step::Done);
+                    return self.world.recorder().previewed(plan, input).await.map(Step::Done);
                 }
-                Ok(match redeem(plan, asker, &surroundings).await? {
+                Ok(match redeem(plan, asker, &surroundings, input).await? {
                     Redemption::Approved(approved) => Step::Go(approved),
-                    Redemption::Suspended(prompt) => Step::Done(self.world.recorder().suspended(prompt)),
+                    Redemption::Suspended(suspension) => Step::Done(self.world.recorder().suspended(suspension)),
+                    Redemption::Waiting(waiting) => {
+                        Step::Done(self.world.recorder().waiting(&origin, *waiting).await?)
+                    }
                 })
             } => approved?,
         };
@@ -221,6 +258,27 @@ impl Pipeline {
                 .with_operator_detail(error.to_string()))
         })
     }
+}
+
+/// What the console calls itself in records.
+const CONSOLE: &str = "countersign console";
+
+/// A call that an approver makes in the console: they have typed and signed there, and are asked nothing more.
+struct FromConsole {
+    by: Human,
+}
+
+#[async_trait]
+impl Asker for FromConsole {
+    fn applying(&self) -> Option<Human> {
+        Some(self.by.clone())
+    }
+
+    async fn ask(&self, _prompt: &Prompt) -> Answer {
+        Answer::Unavailable { why: "the plan is carried out from the approvals console".to_owned() }
+    }
+
+    async fn progress(&self, _message: &str) {}
 }
 
 /// How far the first part of the chain got.
@@ -266,6 +324,14 @@ impl World {
             }
             None => Value::Object(all.clone()),
         }
+    }
+
+    /// A request's arguments as they are, for a person who carries its plan out; `None` where something in them is
+    /// sensitive, or too long to be kept.
+    fn keepable(&self, request: &ToolRequest) -> Option<Value> {
+        let all = Value::Object(request.arguments.clone());
+        let kept = redact_arguments(&self.recordable(request)) == all;
+        kept.then_some(all)
     }
 
     /// Reads targets to settle unknown outcomes.

@@ -422,7 +422,7 @@ pub trait Store: Send + Sync + Debug {
     async fn use_once(&self, mark: &str, forget_after: Timestamp) -> Result<bool, StoreError>;
 
     /// What happened so far. Counts derive from the events recorded, in the same transaction: a refusal with code
-    /// `forbidden`, `needs_second_person`, `not_confirmed` or `over_limit` is a denial; an outcome `failed` or `unknown`
+    /// `forbidden`, `needs_second_person`, `rejected`, `not_confirmed` or `over_limit` is a denial; an outcome `failed` or `unknown`
     /// is an error; a claim counts its resources.
     async fn tally(&self, who: &Counted, now: Timestamp) -> Result<Tally, StoreError>;
 

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde::Serialize;
 
 use crate::digest::{Digest, NotCanonical};
-use crate::names::PlanId;
+use crate::names::{Human, PlanId};
 
 /// The domain of prompt digests; a change of [`Prompt`]'s form changes it.
 pub const PROMPT_DOMAIN: &str = "countersign.prompt.v1";
@@ -71,6 +71,42 @@ pub enum Answer {
     Suspended,
 }
 
+/// The domain of page digests; a change of [`Page`]'s form changes it.
+pub const PAGE_DOMAIN: &str = "countersign.page.v1";
+
+/// Where people can look at a plan and sign it. A function of the plan alone, as [`Prompt`] is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Page {
+    /// The plan.
+    pub plan: PlanId,
+    /// That plan's digest.
+    pub digest: Digest,
+    /// Its page in the approvals console.
+    pub url: String,
+    /// What the person is told; whatever comes from outside is escaped already.
+    pub text: String,
+}
+
+impl Page {
+    /// Digest of everything the person is told.
+    pub fn shown(&self) -> Result<Digest, NotCanonical> {
+        Digest::of(PAGE_DOMAIN, self)
+    }
+}
+
+/// Whether a page was shown. Nothing follows from it: what counts is signed there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opened {
+    /// The client says that its person opened it.
+    Shown,
+    /// The person did not want to, or did not answer.
+    NotWanted,
+    /// The client can't open pages.
+    NotOffered,
+    /// The person is asked through the answer to this call: the client calls again.
+    Suspended,
+}
+
 /// The way to the person the agent acts for. One is made for each call.
 #[async_trait]
 pub trait Asker: Send + Sync {
@@ -84,6 +120,16 @@ pub trait Asker: Send + Sync {
     ///
     /// An answer is given out once: asking twice in one call never yields two consents.
     async fn ask(&self, prompt: &Prompt) -> Answer;
+
+    /// The approver who carries the plan out from the console; `None` for every call of an agent.
+    fn applying(&self) -> Option<Human> {
+        None
+    }
+
+    /// Asks the person to open a page, where the client can.
+    async fn open(&self, _page: &Page) -> Opened {
+        Opened::NotOffered
+    }
 
     /// Tells the client how far a long call is. Best effort: without an error, and without effect where the client
     /// did not ask for it. `message` must be escaped already.

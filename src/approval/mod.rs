@@ -4,4 +4,6 @@ pub mod ask;
 pub mod people;
 pub mod prompt;
 pub mod redeem;
+pub mod signatures;
 pub mod statement;
+pub mod waiting;

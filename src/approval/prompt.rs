@@ -8,7 +8,7 @@ use std::cmp::Reverse;
 use super::ask::Prompt;
 use crate::digest::Digest;
 use crate::names::Stage;
-use crate::plan::filed::{DryRun, PlanContent, PlannedTarget, Undo};
+use crate::plan::filed::{DryRun, Obligation, PlanContent, PlannedTarget, Undo};
 use crate::text::escape::quoted;
 
 /// Targets, dependents and reasons of raising that get a line each.
@@ -41,6 +41,7 @@ pub fn of(content: &PlanContent, digest: Digest, expected: &str) -> Prompt {
         lines.push(line);
     }
     lines.extend(call(content));
+    lines.extend(others(content));
     lines.push(match &content.credentials.role {
         Some(role) => format!("Under role {}", quoted(role, 120)),
         None => "Under the server's own credentials: no role is configured for this account".to_owned(),
@@ -54,6 +55,17 @@ pub fn of(content: &PlanContent, digest: Digest, expected: &str) -> Prompt {
         field_label: format!("Type {expected} to allow this"),
         expected: expected.to_owned(),
     }
+}
+
+/// What the person is told who is asked to open a plan's page: at most four lines.
+pub fn of_page(content: &PlanContent, needs: &[String]) -> String {
+    let lines = [
+        headline(content),
+        format!("It waits for {}. Nothing happens until then.", needs.join("; and for ")),
+        "Open its page to see what it would do, and to follow or hand on the link.".to_owned(),
+        format!("Asked by agent {}: {}", quoted(content.agent.as_str(), 40), quoted(&content.reason, 200)),
+    ];
+    lines.join("\n")
 }
 
 /// The operation with its arguments. A call without targets of its own is judged by these alone, so each gets a line,
@@ -157,6 +169,19 @@ fn dependents(content: &PlanContent) -> Vec<String> {
         lines.push(format!("and {more} more kinds of things that depend on it"));
     }
     lines
+}
+
+/// Who else must agree: the person's own word is not the last one.
+fn others(content: &PlanContent) -> Option<String> {
+    content.obligations.iter().find_map(|obligation| match obligation {
+        Obligation::Approvals { count: 1, .. } => {
+            Some("After you another person must approve it before anything happens.".to_owned())
+        }
+        Obligation::Approvals { count, .. } => {
+            Some(format!("After you {count} other people must approve it before anything happens."))
+        }
+        _ => None,
+    })
 }
 
 fn dry_run(content: &PlanContent) -> Option<String> {

@@ -2,14 +2,19 @@
 
 use std::time::Duration;
 
-use super::ask::{Answer, Asker, Prompt};
+use serde_json::Value;
+
+use super::ask::{Answer, Asker, Opened, Page, Prompt};
 use super::prompt;
+use super::signatures::{Missing, Signatures};
 use crate::audit::event::{Event, What};
 use crate::call::refused::{Code, Refused};
-use crate::names::GrantId;
+use crate::config::HttpConfig;
+use crate::digest::NotCanonical;
+use crate::names::{GrantId, Human};
 use crate::plan::build::{Plan, Sheet};
 use crate::plan::compare;
-use crate::plan::filed::{FiledPlan, Obligation, PlanState};
+use crate::plan::filed::{FiledPlan, Obligation, PlanContent, PlanState};
 use crate::plan::identity::Identity;
 use crate::policy::circumstances::Surroundings;
 use crate::policy::question::{Confirmation, Evidence};
@@ -18,6 +23,10 @@ use crate::ports::{Clock, GrantKind, GrantRecord, Store, StoreError};
 
 /// Words a person reads in a second, generously. An answer that comes faster is recorded as such.
 const WORDS_A_SECOND: u64 = 12;
+
+/// What to do where other people can't be asked.
+const NO_CONSOLE: &str = "this server has no approvals console, and nobody can give that consent through the agent's own \
+                          client: an operator adds `[http]` to the configuration";
 
 /// A plan whose obligations are met. The grants are not used up yet; arming does that.
 #[derive(Debug)]
@@ -32,35 +41,84 @@ pub enum Redemption {
     /// Everything is there.
     Approved(Box<ApprovedPlan>),
     /// The person is being asked through the answer to this call.
-    Suspended(Prompt),
+    Suspended(Suspension),
+    /// It waits for people.
+    Waiting(Box<Waiting>),
+}
+
+/// What the person is asked through the answer to a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Suspension {
+    /// To type a confirmation.
+    Form(Prompt),
+    /// To open a page.
+    Page(Page),
+}
+
+/// A plan that was put before people.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Waiting {
+    /// The plan, as it was filed.
+    pub plan: FiledPlan,
+    /// Where they look at it and sign.
+    pub page: String,
+    /// The consents there are.
+    pub signatures: Signatures,
+    /// What is missing.
+    pub missing: Vec<Missing>,
+    /// True where this call put it there; false where it was there already.
+    pub newly: bool,
 }
 
 /// Meets the plan's obligations, or refuses. Reads have none.
 ///
 /// The obligations were a forecast. When all are met the policies are asked once more, with the consent there really is
 /// and the circumstances as they are then: only that permits.
-pub async fn redeem(plan: Plan, asker: &dyn Asker, surroundings: &Surroundings<'_>) -> Result<Redemption, Refused> {
+///
+/// `input`: the tool's arguments as the agent gave them, where nothing in them is sensitive.
+pub async fn redeem(
+    plan: Plan,
+    asker: &dyn Asker,
+    surroundings: &Surroundings<'_>,
+    input: Option<Value>,
+) -> Result<Redemption, Refused> {
     let Surroundings { store, clock, config, .. } = *surroundings;
     let Some(sheet) = plan.sheet() else {
         return Ok(Redemption::Approved(Box::new(ApprovedPlan { plan, grants: Vec::new() })));
     };
-    previewed(&plan, sheet, store, clock).await?;
-    only_policies(sheet, &config.windows.at(clock.now()))?;
-    let mut evidence = Evidence { previewed: matches!(sheet.identity, Identity::Filed(_)), ..Evidence::default() };
-    let grants = match confirmation(&plan, sheet, store, asker, clock).await? {
-        Consent::NotNeeded => Vec::new(),
-        Consent::Granted { grant, how } => {
-            evidence.confirmation = Some(how);
-            vec![grant]
+    let filed = previewed(&plan, sheet, store, clock, input).await?;
+    possible(&filed.content, &config.windows.at(clock.now()), config.http.is_some())?;
+    let mut signatures = signatures(&filed, store, clock).await?;
+    if !may_be_reused(&filed.content, &signatures) {
+        signatures.confirmation = None;
+    }
+    let applying = asker.applying();
+    if let Some(prompt) = to_ask(&filed, &signatures, applying.as_ref()) {
+        match confirmation(&plan, &filed, prompt, store, asker, clock).await? {
+            Consent::Granted(grant) => signatures.confirmation = Some(*grant),
+            Consent::Suspended(prompt) => return Ok(Redemption::Suspended(Suspension::Form(prompt))),
+            Consent::Unavailable(refused) if config.http.is_none() => return Err(refused),
+            // The console can ask them as well.
+            Consent::Unavailable(_) => {}
         }
-        Consent::Suspended(prompt) => return Ok(Redemption::Suspended(prompt)),
-    };
+    }
+    let missing = signatures.missing(&filed.content, applying.as_ref());
+    if !missing.is_empty() {
+        let Some(http) = &config.http else {
+            let needs: Vec<String> = missing.iter().map(|missing| missing.told(&filed.content.human)).collect();
+            let message = format!("plan `{}` still needs {}", filed.content.id, needs.join("; "));
+            return Err(Refused::new(Code::NeedsSecondPerson, message, NO_CONSOLE));
+        };
+        return park(&plan, filed, signatures, missing, http, asker, store, clock).await;
+    }
+    let evidence = evidence(sheet, &filed, &signatures, applying.as_ref())?;
     let now = surroundings.of(plan.call().call().call()).await?;
     if surroundings.policies.now().digest() != plan.call().policy() {
         let message = format!("plan `{}`: other policies came into force meanwhile", sheet.content.id);
         return Err(Refused::new(Code::PlanMismatch, message, "make a new preview, and let the person judge it"));
     }
     plan.call().permits(&evidence, now)?;
+    let grants = used(&signatures, applying.as_ref());
     Ok(Redemption::Approved(Box::new(ApprovedPlan { plan, grants })))
 }
 
@@ -77,22 +135,35 @@ impl ApprovedPlan {
 }
 
 /// The plan must equal the one that was shown; a plain write that needs no preview is filed now, so that its
-/// confirmation has something to be bound to.
-async fn previewed(plan: &Plan, sheet: &Sheet, store: &dyn Store, clock: &dyn Clock) -> Result<(), Refused> {
+/// confirmation has something to be bound to. Returns the filed plan.
+async fn previewed(
+    plan: &Plan,
+    sheet: &Sheet,
+    store: &dyn Store,
+    clock: &dyn Clock,
+    input: Option<Value>,
+) -> Result<FiledPlan, Refused> {
     match &sheet.identity {
-        Identity::Filed(filed) => compare::same(&sheet.content, filed),
+        // What was filed is what is shown, also where an unimportant part of a state has moved since.
+        Identity::Filed(filed) => compare::same(&sheet.content, filed).map(|()| FiledPlan::clone(filed)),
         Identity::Fresh { .. } if sheet.content.obligations.contains(&Obligation::Preview) => Err(Refused::new(
             Code::NeedsPreview,
             format!("`{}` is {}: it must be previewed first", sheet.content.tool, sheet.content.effect),
             "call it with `dry_run: true`, show the preview to the person, then call it with `dry_run: false` and the \
              `plan_id` of the preview",
         )),
-        Identity::Fresh { .. } => file(plan, sheet, store, clock).await,
+        Identity::Fresh { .. } => file(plan, sheet, store, clock, input).await,
     }
 }
 
 /// Files a plan, so that it can be looked at, confirmed and applied.
-pub async fn file(plan: &Plan, sheet: &Sheet, store: &dyn Store, clock: &dyn Clock) -> Result<(), Refused> {
+pub async fn file(
+    plan: &Plan,
+    sheet: &Sheet,
+    store: &dyn Store,
+    clock: &dyn Clock,
+    input: Option<Value>,
+) -> Result<FiledPlan, Refused> {
     let content = sheet.content.clone();
     let event = event(
         plan,
@@ -105,20 +176,14 @@ pub async fn file(plan: &Plan, sheet: &Sheet, store: &dyn Store, clock: &dyn Clo
             targets: content.targets.iter().map(|target| target.arn.clone()).collect(),
         },
     );
-    let filed = FiledPlan {
-        content,
-        digest: sheet.digest,
-        state: PlanState::Open,
-        outcome: None,
-        input: None,
-        parked_at: None,
-    };
-    store.file_plan(filed, event).await.map_err(not_recorded)
+    let filed =
+        FiledPlan { content, digest: sheet.digest, state: PlanState::Open, outcome: None, input, parked_at: None };
+    store.file_plan(filed.clone(), event).await.map_err(not_recorded)?;
+    Ok(filed)
 }
 
-/// What the person the agent acts for can't give: refused before they are asked for anything.
-fn only_policies(sheet: &Sheet, window: &WindowState) -> Result<(), Refused> {
-    let content = &sheet.content;
+/// What nobody can give now: refused before anybody is asked for anything.
+fn possible(content: &PlanContent, window: &WindowState, has_console: bool) -> Result<(), Refused> {
     let what = format!(
         "`{}` is {} in account `{}` ({})",
         content.operation, content.effect, content.account.name, content.account.stage
@@ -136,59 +201,69 @@ fn only_policies(sheet: &Sheet, window: &WindowState) -> Result<(), Refused> {
                 let message = format!("{what}: it needs an open change window, and {}{opens}", window.why_closed);
                 return Err(Refused::new(Code::WindowClosed, message, "preview it again when the window is open"));
             }
-            // Signatures of other people can't be given yet.
+            Obligation::Approvals { .. } | Obligation::Person if has_console => {}
             Obligation::Approvals { count, groups } => {
                 let people = if *count == 1 { "a second person".to_owned() } else { format!("{count} other people") };
                 let of: String = groups.iter().map(|group| format!(", somebody of `{group}` among them")).collect();
                 return Err(Refused::new(
                     Code::NeedsSecondPerson,
                     format!("{what}: it needs {people}{of}"),
-                    "nobody can give that consent through the agent's own client; hand the plan to a person who \
-                     operates this account",
+                    NO_CONSOLE,
                 ));
             }
             Obligation::Person => {
-                let hint = "hand the plan to the person you work for; nothing you pass can replace them";
                 let message = format!("{what}: an agent only plans it here, a person applies it");
-                return Err(Refused::new(Code::NeedsPerson, message, hint));
+                return Err(Refused::new(Code::NeedsPerson, message, NO_CONSOLE));
             }
         }
     }
     Ok(())
 }
 
+async fn signatures(filed: &FiledPlan, store: &dyn Store, clock: &dyn Clock) -> Result<Signatures, Refused> {
+    Signatures::of(filed, store, clock.now()).await.map_err(|error| {
+        let message = "the consents to this plan can't be read from the store";
+        Refused::new(Code::Internal, message, "nothing was changed; tell an operator")
+            .with_operator_detail(error.to_string())
+    })
+}
+
+/// A confirmation typed in the client is good for the call it was typed in, or for as long as other people take; one
+/// signed in the console for as long as the plan.
+fn may_be_reused(content: &PlanContent, signatures: &Signatures) -> bool {
+    let waits = content.obligations.iter().any(|needed| matches!(needed, Obligation::Approvals { .. }));
+    waits || signatures.confirmation.as_ref().is_some_and(|grant| grant.signed.is_some())
+}
+
+/// What the person is asked in the client, where their word is still missing.
+fn to_ask(filed: &FiledPlan, signatures: &Signatures, applying: Option<&Human>) -> Option<Prompt> {
+    let missing = signatures.missing(&filed.content, applying);
+    missing.iter().find(|missing| matches!(missing, Missing::Confirmation { .. }))?;
+    filed.content.obligations.iter().find_map(|obligation| match obligation {
+        Obligation::Confirmation { text } => Some(prompt::of(&filed.content, filed.digest, text)),
+        _ => None,
+    })
+}
+
 enum Consent {
-    NotNeeded,
-    Granted { grant: GrantId, how: Confirmation },
+    Granted(Box<GrantRecord>),
     Suspended(Prompt),
+    Unavailable(Refused),
 }
 
 async fn confirmation(
     plan: &Plan,
-    sheet: &Sheet,
+    filed: &FiledPlan,
+    prompt: Prompt,
     store: &dyn Store,
     asker: &dyn Asker,
     clock: &dyn Clock,
 ) -> Result<Consent, Refused> {
-    let Some(text) = sheet.content.obligations.iter().find_map(|obligation| match obligation {
-        Obligation::Confirmation { text } => Some(text),
-        _ => None,
-    }) else {
-        return Ok(Consent::NotNeeded);
-    };
-    // What was filed is what is shown, also where an unimportant part of a state has moved since.
-    let (content, digest) = match &sheet.identity {
-        Identity::Filed(filed) => (&filed.content, filed.digest),
-        Identity::Fresh { .. } => (&sheet.content, sheet.digest),
-    };
-    let prompt = prompt::of(content, digest, text);
-    let shown = prompt.shown().map_err(|error| {
-        Refused::new(Code::Internal, "the prompt has no digest", "tell an operator")
-            .with_operator_detail(error.to_string())
-    })?;
+    let FiledPlan { content, digest, .. } = filed;
+    let shown = prompt.shown().map_err(|error| no_digest(&error))?;
     // With the newest protocol the answer comes in a second call; the question was recorded in the first.
     if asker.resumes().as_ref() != Some(&content.id) {
-        let asked = event(plan, clock, What::Asked { plan: content.id.clone(), digest, prompt: shown });
+        let asked = event(plan, clock, What::Asked { plan: content.id.clone(), digest: *digest, prompt: shown });
         store.append(vec![asked]).await.map_err(not_recorded)?;
     }
     match asker.ask(&prompt).await {
@@ -198,7 +273,7 @@ async fn confirmation(
             let grant = GrantRecord {
                 id: GrantId::fresh(),
                 plan: content.id.clone(),
-                digest,
+                digest: *digest,
                 by: content.human.clone(),
                 at,
                 expires_at: content.expires_at,
@@ -206,23 +281,83 @@ async fn confirmation(
                 kind: GrantKind::Confirmation,
                 signed: None,
             };
-            let id = grant.id.clone();
             let confirmed = event(
                 plan,
                 clock,
                 What::Confirmed {
                     plan: content.id.clone(),
-                    digest,
+                    digest: *digest,
                     answered_after_ms: millis(after),
                     faster_than_reading: faster_than_reading(&prompt.text, after),
                 },
             );
-            store.grant(grant, confirmed).await.map_err(not_granted)?;
-            let how = Confirmation { after, readable: !faster_than_reading(&prompt.text, after) };
-            Ok(Consent::Granted { grant: id, how })
+            store.grant(grant.clone(), confirmed).await.map_err(not_granted)?;
+            Ok(Consent::Granted(Box::new(grant)))
         }
+        answer @ Answer::Unavailable { .. } => Ok(Consent::Unavailable(not_confirmed(answer, content.id.as_str()))),
         other => Err(not_confirmed(other, content.id.as_str())),
     }
+}
+
+/// Puts the plan before people, and tells the client where.
+#[expect(clippy::too_many_arguments, reason = "all that was found out on the way")]
+async fn park(
+    plan: &Plan,
+    filed: FiledPlan,
+    signatures: Signatures,
+    missing: Vec<Missing>,
+    http: &HttpConfig,
+    asker: &dyn Asker,
+    store: &dyn Store,
+    clock: &dyn Clock,
+) -> Result<Redemption, Refused> {
+    let (content, digest) = (&filed.content, filed.digest);
+    let needs: Vec<String> = missing.iter().map(|missing| missing.told(&content.human)).collect();
+    let parked = event(plan, clock, What::Parked { plan: content.id.clone(), digest, needs: needs.clone() });
+    let newly = store.park(&content.id, parked).await.map_err(not_granted)?;
+    let url = http.plan_page(&content.id);
+    // Once: after that the agent knows the page, and can tell.
+    if newly || asker.resumes().as_ref() == Some(&content.id) {
+        let text = prompt::of_page(content, &needs);
+        let page = Page { plan: content.id.clone(), digest, url: url.clone(), text };
+        if asker.open(&page).await == Opened::Suspended {
+            return Ok(Redemption::Suspended(Suspension::Page(page)));
+        }
+    }
+    Ok(Redemption::Waiting(Box::new(Waiting { plan: filed, page: url, signatures, missing, newly })))
+}
+
+/// What the policies are told of the consent there is.
+fn evidence(
+    sheet: &Sheet,
+    filed: &FiledPlan,
+    signatures: &Signatures,
+    applying: Option<&Human>,
+) -> Result<Evidence, Refused> {
+    let applied = applying.and_then(|by| signatures.applications.get(by));
+    let text = filed.content.obligations.iter().find_map(|obligation| match obligation {
+        Obligation::Confirmation { text } => Some(prompt::of(&filed.content, filed.digest, text).text),
+        _ => None,
+    });
+    // Whoever carries it out has typed the text and signed; that counts as the confirmation.
+    let confirmed = signatures.confirmation.as_ref().or(applied).zip(text);
+    Ok(Evidence {
+        previewed: matches!(sheet.identity, Identity::Filed(_)),
+        confirmation: confirmed.map(|(grant, text)| {
+            let after = Duration::from_millis(grant.answered_after_ms);
+            Confirmation { after, readable: !faster_than_reading(&text, after) }
+        }),
+        approvals: signatures.approving(applying).map(|(name, (_, groups))| (name.clone(), groups.clone())).collect(),
+        applied_by_person: applied.is_some(),
+    })
+}
+
+/// The grants that the plan uses up.
+fn used(signatures: &Signatures, applying: Option<&Human>) -> Vec<GrantId> {
+    let confirmed = signatures.confirmation.iter();
+    let approved = signatures.approving(applying).map(|(_, (grant, _))| grant);
+    let applied = applying.and_then(|by| signatures.applications.get(by));
+    confirmed.chain(approved).chain(applied).map(|grant| grant.id.clone()).collect()
 }
 
 fn not_confirmed(answer: Answer, plan: &str) -> Refused {
@@ -248,6 +383,10 @@ fn not_confirmed(answer: Answer, plan: &str) -> Refused {
         }
         Answer::Suspended => Refused::new(Code::Internal, "the question went astray", "call again"),
     }
+}
+
+fn no_digest(error: &NotCanonical) -> Refused {
+    Refused::new(Code::Internal, "the prompt has no digest", "tell an operator").with_operator_detail(error.to_string())
 }
 
 fn faster_than_reading(text: &str, after: Duration) -> bool {

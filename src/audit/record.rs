@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::event::{Event, ResultWord, What};
 use super::settle::settle_surely;
-use crate::approval::ask::Prompt;
-use crate::approval::redeem::file;
+use crate::approval::redeem::{Suspension, Waiting, file};
+use crate::approval::waiting;
 use crate::aws::models::Models;
 use crate::call::refused::{Code, Refused};
 use crate::call::request::Caller;
@@ -39,11 +39,8 @@ pub enum Answered {
     },
     /// A refusal.
     Refused(Refused),
-    /// The person is asked through the answer; the client calls again.
-    Suspended {
-        /// What the person is asked.
-        prompt: Prompt,
-    },
+    /// The person is asked this through the answer; the client calls again.
+    Suspended(Suspension),
 }
 
 /// Who asked what, for recording.
@@ -96,19 +93,32 @@ impl Recorder<'_> {
     }
 
     /// Files a preview.
-    pub async fn previewed(&self, plan: Plan) -> Result<Recorded, Refused> {
+    pub async fn previewed(&self, plan: Plan, input: Option<Value>) -> Result<Recorded, Refused> {
         let Some(sheet) = plan.sheet() else {
             return Err(Refused::new(Code::Internal, "a read has no preview", "call it without `dry_run`"));
         };
-        file(&plan, sheet, &**self.store, self.clock).await?;
+        file(&plan, sheet, &**self.store, self.clock, input).await?;
         let text = format!("{}\n\nNext: {}", text::full(&sheet.content, sheet.digest), text::next(&sheet.content));
         let structured = text::structured(&sheet.content, sheet.digest);
         Ok(Recorded { answer: Answered::Result { structured, text } })
     }
 
     /// Puts a question on its way. That it was asked is on record already.
-    pub fn suspended(&self, prompt: Prompt) -> Recorded {
-        Recorded { answer: Answered::Suspended { prompt } }
+    pub fn suspended(&self, suspension: Suspension) -> Recorded {
+        Recorded { answer: Answered::Suspended(suspension) }
+    }
+
+    /// Tells the agent that its plan waits for people.
+    pub async fn waiting(&self, origin: &Origin, waiting: Waiting) -> Result<Recorded, Refused> {
+        if !waiting.newly {
+            let tool = waiting.plan.content.tool.clone();
+            self.append(origin, What::Served { tool }).await.map_err(|error| {
+                Refused::new(Code::Internal, "the record can't be written", "tell an operator; then try again")
+                    .with_operator_detail(error.to_string())
+            })?;
+        }
+        let (structured, text) = waiting::told(&waiting);
+        Ok(Recorded { answer: Answered::Result { structured, text } })
     }
 
     /// Records the answer of one of the server's own tools.

@@ -19,8 +19,8 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::sealed::{Binding, Question, Sealer};
-use crate::approval::ask::{Answer, Asker, Prompt};
+use super::sealed::{Asked, Binding, Question, Sealer};
+use crate::approval::ask::{Answer, Asker, Opened, Page, Prompt};
 use crate::names::PlanId;
 use crate::text::escape::quoted;
 
@@ -30,8 +30,14 @@ pub const FIELD: &str = "confirmation";
 /// The key of the question among a result's input requests (MCP 2026-07-28).
 pub const QUESTION: &str = "confirmation";
 
+/// The key of the page among a result's input requests (MCP 2026-07-28).
+pub const PAGE: &str = "approvals";
+
 /// How long a notification may take to be sent before it is given up.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long the person is waited for who is to open a page: the plan waits on its own, the call need not.
+const PAGE_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Why an answer of no known form is void.
 const NOT_MCP: &str = "the client's answer to the form is not one that MCP knows";
@@ -49,6 +55,24 @@ pub fn form(prompt: &Prompt) -> Result<ElicitRequestParams, &'static str> {
             .required_property(FIELD, PrimitiveSchemaDefinition::String(field))
             .build()?,
     })
+}
+
+/// The request to open a page (MCP 2025-11-25, elicitation, URL mode). Its id is the plan's: there is one page for it.
+pub fn link(page: &Page) -> ElicitRequestParams {
+    ElicitRequestParams::UrlElicitationParams {
+        meta: None,
+        message: page.text.clone(),
+        url: page.url.clone(),
+        elicitation_id: page.plan.to_string(),
+    }
+}
+
+/// What a client says of a page.
+fn opened(action: &ElicitationAction) -> Opened {
+    match action {
+        ElicitationAction::Accept => Opened::Shown,
+        _ => Opened::NotWanted,
+    }
 }
 
 /// What a form that came back says. `after`: since it was shown.
@@ -214,6 +238,22 @@ impl Asker for InCall {
         }
     }
 
+    async fn open(&self, page: &Page) -> Opened {
+        let offered = self.progress.peer.supported_elicitation_modes().contains(&ElicitationMode::Url);
+        if !offered || self.progress.cancel.is_cancelled() {
+            return Opened::NotOffered;
+        }
+        let request = ServerRequest::ElicitRequest(ElicitRequest::new(link(page)));
+        let options = PeerRequestOptions::with_timeout(self.timeout.min(PAGE_PATIENCE));
+        match self.progress.peer.send_cancellable_request(request, options).await {
+            Ok(handle) => match handle.await_response().await {
+                Ok(ClientResult::ElicitResult(result)) => opened(&result.action),
+                _ => Opened::NotWanted,
+            },
+            Err(_) => Opened::NotOffered,
+        }
+    }
+
     async fn progress(&self, message: &str) {
         self.progress.tell(message).await;
     }
@@ -223,6 +263,7 @@ impl Asker for InCall {
 pub struct AcrossCalls {
     progress: Progress,
     can_show_forms: bool,
+    can_open_pages: bool,
     sealer: Arc<Sealer>,
     resumes: Option<PlanId>,
     returned: Mutex<Returned>,
@@ -263,11 +304,11 @@ impl AcrossCalls {
             _ => None,
         };
         // Neither form nor URL said: form is meant (MCP 2025-11-25, elicitation, capabilities).
-        let can_show_forms = context
-            .client_capabilities()
-            .and_then(|capabilities| capabilities.elicitation)
-            .is_some_and(|elicitation| elicitation.form.is_some() || elicitation.url.is_none());
-        Self { progress, can_show_forms, sealer, resumes, returned: Mutex::new(returned) }
+        let elicitation = context.client_capabilities().and_then(|capabilities| capabilities.elicitation);
+        let can_open_pages = elicitation.as_ref().is_some_and(|elicitation| elicitation.url.is_some());
+        let can_show_forms =
+            elicitation.is_some_and(|elicitation| elicitation.form.is_some() || elicitation.url.is_none());
+        Self { progress, can_show_forms, can_open_pages, sealer, resumes, returned: Mutex::new(returned) }
     }
 }
 
@@ -289,13 +330,34 @@ impl Asker for AcrossCalls {
             Returned::Taken => void("the person was asked before in this call"),
             Returned::Answer { question: Err(instead), .. } => instead,
             Returned::Answer { question: Ok(question), mut responses } => {
-                match self.sealer.redeem(question, prompt).await {
+                let Ok(asked) = Asked::form(prompt) else { return void("the question has no digest") };
+                match self.sealer.redeem(question, &asked).await {
                     Err(instead) => instead,
                     Ok(after) => match responses.remove(QUESTION).map(serde_json::from_value::<ElicitResult>) {
                         Some(Ok(result)) => reading(result, after),
                         Some(Err(_)) => void(NOT_MCP),
                         None => void("the call came back without the person's answer"),
                     },
+                }
+            }
+        }
+    }
+
+    async fn open(&self, page: &Page) -> Opened {
+        if !self.can_open_pages {
+            return Opened::NotOffered;
+        }
+        let mut returned = self.returned.lock().await;
+        match std::mem::replace(&mut *returned, Returned::Taken) {
+            // An answer that came with this call was to the form: the page is another question.
+            Returned::Nothing | Returned::Taken => Opened::Suspended,
+            Returned::Stray | Returned::Answer { question: Err(_), .. } => Opened::NotWanted,
+            Returned::Answer { question: Ok(question), mut responses } => {
+                let Ok(asked) = Asked::page(page) else { return Opened::NotWanted };
+                let redeemed = self.sealer.redeem(question, &asked).await.is_ok();
+                match responses.remove(PAGE).map(serde_json::from_value::<ElicitResult>) {
+                    Some(Ok(result)) if redeemed => opened(&result.action),
+                    _ => Opened::NotWanted,
                 }
             }
         }

@@ -8,9 +8,9 @@ use rmcp::model::{
 };
 use serde_json::{Map, Value, json};
 
-use super::elicit::{QUESTION, form};
-use super::sealed::{Binding, SealError, Sealer};
-use crate::approval::ask::Prompt;
+use super::elicit::{PAGE, QUESTION, form, link};
+use super::sealed::{Asked, Binding, SealError, Sealer};
+use crate::approval::redeem::Suspension;
 use crate::audit::record::{Answered, Recorded};
 use crate::call::listing::ToolListing;
 use crate::call::refused::Refused;
@@ -35,10 +35,10 @@ pub fn result(recorded: &Recorded, across: Option<(&Sealer, &Binding)>) -> Resul
     match (recorded.answer(), across) {
         (Answered::Result { structured, text }, _) => Ok(success(structured, text).into()),
         (Answered::Refused(refused), _) => Ok(refusal(refused).into()),
-        (Answered::Suspended { prompt }, Some((sealer, binding))) => {
-            Ok(question(prompt, sealer.seal(binding, prompt)?)?.into())
+        (Answered::Suspended(suspension), Some((sealer, binding))) => {
+            Ok(question(suspension, sealer.seal(binding, &Asked::of(suspension).map_err(SealError::from)?)?)?.into())
         }
-        (Answered::Suspended { .. }, None) => Err(NotPresentable::NoSuspension),
+        (Answered::Suspended(_), None) => Err(NotPresentable::NoSuspension),
     }
 }
 
@@ -60,9 +60,12 @@ fn refusal(refused: &Refused) -> CallToolResult {
     result
 }
 
-fn question(prompt: &Prompt, sealed: String) -> Result<InputRequiredResult, NotPresentable> {
-    let form = ElicitRequest::new(form(prompt).map_err(NotPresentable::Form)?);
-    let questions = InputRequests::from([(QUESTION.to_owned(), InputRequest::Elicitation(form))]);
+fn question(suspension: &Suspension, sealed: String) -> Result<InputRequiredResult, NotPresentable> {
+    let (name, asks) = match suspension {
+        Suspension::Form(prompt) => (QUESTION, form(prompt).map_err(NotPresentable::Form)?),
+        Suspension::Page(page) => (PAGE, link(page)),
+    };
+    let questions = InputRequests::from([(name.to_owned(), InputRequest::Elicitation(ElicitRequest::new(asks)))]);
     Ok(InputRequiredResult::new(Some(questions), Some(sealed)))
 }
 

@@ -11,7 +11,8 @@ use jiff::Timestamp;
 use rmcp::model::{RequestStateCodec, SealOptions};
 use serde::{Deserialize, Serialize};
 
-use crate::approval::ask::{Answer, Prompt};
+use crate::approval::ask::{Answer, Page, Prompt};
+use crate::approval::redeem::Suspension;
 use crate::call::request::{Caller, ToolRequest};
 use crate::digest::{Digest, NotCanonical, canonical_json};
 use crate::names::PlanId;
@@ -71,6 +72,34 @@ impl Binding {
     }
 }
 
+/// What a question is about, and the digest of all that is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    plan: PlanId,
+    digest: Digest,
+    shown: Digest,
+}
+
+impl Asked {
+    /// What a suspended call asks.
+    pub fn of(suspension: &Suspension) -> Result<Self, NotCanonical> {
+        match suspension {
+            Suspension::Form(prompt) => Self::form(prompt),
+            Suspension::Page(page) => Self::page(page),
+        }
+    }
+
+    /// What a form asks.
+    pub fn form(prompt: &Prompt) -> Result<Self, NotCanonical> {
+        Ok(Self { plan: prompt.plan.clone(), digest: prompt.digest, shown: prompt.shown()? })
+    }
+
+    /// What a page is for.
+    pub fn page(page: &Page) -> Result<Self, NotCanonical> {
+        Ok(Self { plan: page.plan.clone(), digest: page.digest, shown: page.shown()? })
+    }
+}
+
 /// A question that was asked: what an authentic state says. The text to type is not in it.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Question {
@@ -90,15 +119,15 @@ impl Sealer {
         Ok(Self { codec: RequestStateCodec::try_new(key)?, clock, store, valid_for })
     }
 
-    /// Seals the question `prompt` asks for the call `binding` names.
-    pub fn seal(&self, binding: &Binding, prompt: &Prompt) -> Result<String, SealError> {
+    /// Seals what is `asked` for the call `binding` names.
+    pub fn seal(&self, binding: &Binding, asked: &Asked) -> Result<String, SealError> {
         let mut nonce = [0_u8; 16];
         getrandom::fill(&mut nonce)?;
         let asked_at = self.clock.now();
         let question = Question {
-            plan: prompt.plan.clone(),
-            digest: prompt.digest,
-            prompt: prompt.shown()?,
+            plan: asked.plan.clone(),
+            digest: asked.digest,
+            prompt: asked.shown,
             nonce: hex::encode(nonce),
             asked_at,
             expires_at: asked_at.checked_add(self.valid_for)?,
@@ -120,10 +149,10 @@ impl Sealer {
         })
     }
 
-    /// Uses a question up for an answer to `prompt`.
+    /// Uses a question up for an answer to what is `asked`.
     ///
     /// Returns the time since it was asked; or, as an `Err`, what the answer counts as instead.
-    pub async fn redeem(&self, question: Question, prompt: &Prompt) -> Result<Duration, Answer> {
+    pub async fn redeem(&self, question: Question, asked: &Asked) -> Result<Duration, Answer> {
         let void = |why: &str| Answer::Void { why: why.to_owned() };
         let forget_after = question.expires_at.checked_add(KEEP_USED).unwrap_or(question.expires_at);
         match self.store.use_once(&format!("consent:{}", question.nonce), forget_after).await {
@@ -140,8 +169,7 @@ impl Sealer {
         if now >= question.expires_at {
             return Err(Answer::TimedOut { after });
         }
-        let shown = prompt.shown().map_err(|_| void("the question has no digest"))?;
-        if question.plan != prompt.plan || question.digest != prompt.digest || question.prompt != shown {
+        if question.plan != asked.plan || question.digest != asked.digest || question.prompt != asked.shown {
             return Err(void("the answer is to another question than this call asks"));
         }
         Ok(after)

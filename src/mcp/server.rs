@@ -154,7 +154,7 @@ impl<D: Desk> Server<D> {
                 let answer = match recorded.answer() {
                     Answered::Result { .. } => "answered".to_owned(),
                     Answered::Refused(refused) => refused.code.word(),
-                    Answered::Suspended { .. } => "suspended".to_owned(),
+                    Answered::Suspended(_) => "suspended".to_owned(),
                 };
                 tracing::info!(%call, tool, answer, milliseconds, "tool call");
                 Ok(recorded)

@@ -7,7 +7,9 @@ mod whoami;
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
+use tokio_util::sync::CancellationToken;
 
+use crate::approval::ask::Asker;
 use crate::call::listing::ToolListing;
 use crate::call::refused::{Code, Refused};
 use crate::call::request::ToolRequest;
@@ -74,11 +76,19 @@ impl OwnTool {
     }
 
     /// Answers a request: structured and as text.
-    pub async fn serve(self, request: &ToolRequest, world: &World) -> Result<(Value, String), Refused> {
+    ///
+    /// A tool that waits tells `asker` how it goes on, and stops with `cancel`.
+    pub async fn serve(
+        self,
+        request: &ToolRequest,
+        world: &World,
+        asker: &dyn Asker,
+        cancel: &CancellationToken,
+    ) -> Result<(Value, String), Refused> {
         match self {
             Self::FindOperations => find_operations::serve(request, world),
             Self::ListPlans => list_plans::serve(request, world).await,
-            Self::PlanStatus => plan_status::serve(request, world).await,
+            Self::PlanStatus => plan_status::serve(request, world, asker, cancel).await,
             Self::Whoami => whoami::serve(request, world).await,
         }
     }

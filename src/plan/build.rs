@@ -120,7 +120,8 @@ impl Sheet {
         let request = reader.sign(&spec.operation, &shown).await.map_err(|error| {
             Refused::new(Code::PreviewFailed, format!("the request can't be built: {error}"), "correct the arguments")
         })?;
-        let (created_at, expires_at) = identity.times();
+        let needs = call.needs();
+        let (created_at, expires_at) = identity.times(needs.approvals > 0 || needs.person);
         let account = validated.account();
         let fault = |error: &dyn std::fmt::Display| {
             Refused::new(Code::Internal, "the plan has no digest", "tell an operator")

@@ -1,10 +1,13 @@
 //! Which plan a call belongs to: a fresh one, or the filed one it names.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::filed::{FiledPlan, PlanState};
 use crate::call::refused::{Code, Refused};
 use crate::call::validate::{Intention, ValidatedCall};
+use crate::config::LimitsConfig;
 use crate::names::PlanId;
 use crate::ports::{Clock, Store};
 use crate::text::escape::quoted;
@@ -20,6 +23,8 @@ pub enum Identity {
         created_at: Timestamp,
         /// From then on it is worth nothing.
         expires_at: Timestamp,
+        /// The same where it needs other people.
+        expires_with_people: Timestamp,
     },
     /// The plan that was previewed, open and unexpired.
     Filed(Box<FiledPlan>),
@@ -34,7 +39,7 @@ pub async fn identify(
     resumed: Option<PlanId>,
     store: &dyn Store,
     clock: &dyn Clock,
-    time_to_live: std::time::Duration,
+    limits: &LimitsConfig,
 ) -> Result<Identity, Refused> {
     let now = whole_seconds(clock.now());
     let named = match call.intention() {
@@ -43,9 +48,16 @@ pub async fn identify(
         Intention::Read | Intention::Preview => None,
     };
     let Some(id) = named else {
-        let lifetime = SignedDuration::try_from(time_to_live).unwrap_or(SignedDuration::ZERO);
-        let expires_at = now.checked_add(lifetime).unwrap_or(now);
-        return Ok(Identity::Fresh { id: PlanId::fresh(), created_at: now, expires_at });
+        let after = |lifetime: Duration| {
+            let lifetime = SignedDuration::try_from(lifetime).unwrap_or(SignedDuration::ZERO);
+            now.checked_add(lifetime).unwrap_or(now)
+        };
+        return Ok(Identity::Fresh {
+            id: PlanId::fresh(),
+            created_at: now,
+            expires_at: after(limits.plan_ttl),
+            expires_with_people: after(limits.approval_ttl),
+        });
     };
     let filed = store.plan(&id, now).await.map_err(|error| {
         Refused::new(Code::PlanNotUsable, "the plan can't be read from the store", "make a new preview")
@@ -108,9 +120,10 @@ impl Identity {
         }
     }
 
-    /// When it was made, and when it expires.
-    pub fn times(&self) -> (Timestamp, Timestamp) {
+    /// When it was made, and when it expires; people other than the one the agent acts for take longer.
+    pub fn times(&self, needs_people: bool) -> (Timestamp, Timestamp) {
         match self {
+            Self::Fresh { created_at, expires_with_people, .. } if needs_people => (*created_at, *expires_with_people),
             Self::Fresh { created_at, expires_at, .. } => (*created_at, *expires_at),
             Self::Filed(filed) => (filed.content.created_at, filed.content.expires_at),
         }

@@ -52,6 +52,16 @@ pub fn status(filed: &FiledPlan) -> Value {
     view
 }
 
+/// Adds to a status what the plan still waits for.
+pub fn with_waiting(view: &mut Value, page: Option<&str>, needs: &[String], signatures: Value, next: &str) {
+    if let Value::Object(members) = view {
+        members.insert("approval_url".to_owned(), json!(page));
+        members.insert("waits_for".to_owned(), json!(needs));
+        members.insert("signatures".to_owned(), signatures);
+        members.insert("next".to_owned(), json!(next));
+    }
+}
+
 /// One line, for lists.
 pub fn line(filed: &FiledPlan) -> String {
     let content = &filed.content;
@@ -159,12 +169,17 @@ pub fn next(content: &PlanContent) -> String {
         return "this can't be applied without a ticket: preview it again with `ticket`".to_owned();
     }
     match () {
-        () if needs(|obligation| matches!(obligation, Obligation::Approvals { .. })) => {
-            "this can't be applied from here: it needs a second person; tell the person you work for".to_owned()
-        }
-        () if needs(|obligation| *obligation == Obligation::Person) => {
-            "this can't be applied by an agent: a person has to; tell the person you work for".to_owned()
-        }
+        () if needs(|obligation| *obligation == Obligation::Person) => format!(
+            "nothing was changed; an agent can't apply this, a person does; show it to the person you work for; to put \
+             it before people call {} again with the same arguments, `dry_run: false` and `plan_id: {}`",
+            content.tool, content.id
+        ),
+        () if needs(|obligation| matches!(obligation, Obligation::Approvals { .. })) => format!(
+            "nothing was changed; show this to the person you work for; to put it before the people who must approve \
+             it call {} again with the same arguments, `dry_run: false` and `plan_id: {}`; it is carried out only when \
+             they have, with one more such call",
+            content.tool, content.id
+        ),
         () => format!(
             "nothing was changed; show this to the person you work for; to apply it call {} again with the same \
              arguments, `dry_run: false` and `plan_id: {}`",

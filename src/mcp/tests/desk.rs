@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use crate::approval::ask::{Answer, Asker, Prompt};
+use crate::approval::redeem::Suspension;
 use crate::audit::event::{Event, What};
 use crate::audit::record::{Answered, Recorded, record};
 use crate::call::listing::ToolListing;
@@ -115,7 +116,7 @@ impl FakeDesk {
                 self.wiped.lock().unwrap().push(text);
                 Answered::Result { structured: json!({ "done": "wiped" }), text: "done: wiped".into() }
             }
-            Answer::Suspended => Answered::Suspended { prompt: prompt.clone() },
+            Answer::Suspended => Answered::Suspended(Suspension::Form(prompt.clone())),
             Answer::Unavailable { why } => refused(Code::ElicitationUnavailable, why),
             Answer::Void { why } => refused(Code::NotConfirmed, why),
             other => refused(Code::NotConfirmed, format!("not confirmed: {}", word(&other))),

@@ -6,7 +6,7 @@ use super::*;
 use crate::approval::ask::{Answer, Prompt};
 use crate::call::request::{Caller, ClientInfo, ToolRequest};
 use crate::digest::Digest;
-use crate::mcp::sealed::{Binding, Sealer};
+use crate::mcp::sealed::{Asked, Binding, Sealer};
 use crate::names::{CallId, PlanId};
 use crate::ports::Store;
 use crate::testing::FailingStore;
@@ -249,7 +249,7 @@ fn sealer(store: Arc<dyn Store>) -> Sealer {
 async fn a_state_counts_only_for_the_caller_it_was_made_for() {
     let desk = FakeDesk::open().await;
     let sealer = sealer(desk.store.clone());
-    let sealed = sealer.seal(&Binding::of(&request(caller())).unwrap(), &prompt()).unwrap();
+    let sealed = sealer.seal(&Binding::of(&request(caller())).unwrap(), &Asked::form(&prompt()).unwrap()).unwrap();
     let client =
         |name: &str, protocol: &str| ClientInfo { name: name.into(), version: "1".into(), protocol: protocol.into() };
     let others = [
@@ -265,7 +265,7 @@ async fn a_state_counts_only_for_the_caller_it_was_made_for() {
     }
     let question = sealer.open(&Binding::of(&request(caller())).unwrap(), &sealed).unwrap();
     assert_eq!(question.plan().as_str(), "plan-1");
-    assert_eq!(sealer.redeem(question, &prompt()).await, Ok(Duration::ZERO));
+    assert_eq!(sealer.redeem(question, &Asked::form(&prompt()).unwrap()).await, Ok(Duration::ZERO));
 }
 
 #[tokio::test]
@@ -280,9 +280,9 @@ async fn a_state_counts_only_for_the_question_that_was_asked() {
     let sealer = sealer(desk.store.clone());
     for other in other_questions {
         let binding = Binding::of(&request(caller())).unwrap();
-        let sealed = sealer.seal(&binding, &prompt()).unwrap();
+        let sealed = sealer.seal(&binding, &Asked::form(&prompt()).unwrap()).unwrap();
         let question = sealer.open(&binding, &sealed).unwrap();
-        let Err(Answer::Void { why }) = sealer.redeem(question, &other).await else { panic!() };
+        let Err(Answer::Void { why }) = sealer.redeem(question, &Asked::form(&other).unwrap()).await else { panic!() };
         assert_eq!(why, "the answer is to another question than this call asks");
     }
 }
@@ -291,7 +291,7 @@ async fn a_state_counts_only_for_the_question_that_was_asked() {
 async fn a_store_that_can_not_tell_whether_an_answer_is_used_voids_it() {
     let sealer = sealer(Arc::new(FailingStore));
     let binding = Binding::of(&request(caller())).unwrap();
-    let sealed = sealer.seal(&binding, &prompt()).unwrap();
+    let sealed = sealer.seal(&binding, &Asked::form(&prompt()).unwrap()).unwrap();
     let question = sealer.open(&binding, &sealed).unwrap();
-    assert!(matches!(sealer.redeem(question, &prompt()).await, Err(Answer::Void { .. })));
+    assert!(matches!(sealer.redeem(question, &Asked::form(&prompt()).unwrap()).await, Err(Answer::Void { .. })));
 }
