@@ -317,7 +317,8 @@ pub enum StoreError {
         /// Its state.
         state: PlanState,
     },
-    /// The plan or a grant has expired, is missing, used, or is for another digest.
+    /// The plan or a grant has expired, is missing, used, is for another digest, or of somebody who may not give it; or
+    /// people can't change like that.
     #[error("{0}")]
     NotGranted(String),
     /// Another plan is applying to the same target.
@@ -438,34 +439,22 @@ pub trait Store: Send + Sync + Debug {
 
     /// Puts an open plan before people, with its event. False where it was before them already, and then nothing is
     /// recorded.
-    async fn park(&self, _plan: &PlanId, _event: Event) -> Result<bool, StoreError> {
-        Err(StoreError::Failed("not built yet".to_owned()))
-    }
+    async fn park(&self, plan: &PlanId, event: Event) -> Result<bool, StoreError>;
 
     /// Ends an open plan as `rejected`, with the reason as its outcome, together with its event.
-    async fn reject(&self, _plan: &PlanId, _reason: &str, _event: Event) -> Result<(), StoreError> {
-        Err(StoreError::Failed("not built yet".to_owned()))
-    }
+    async fn reject(&self, plan: &PlanId, reason: &str, event: Event) -> Result<(), StoreError>;
 
     /// Everybody who ever enrolled, by name; the revoked included.
-    async fn people(&self) -> Result<Vec<Approver>, StoreError> {
-        Err(StoreError::Failed("not built yet".to_owned()))
-    }
+    async fn people(&self) -> Result<Vec<Approver>, StoreError>;
 
     /// Records a change of people that waits for an admin's signature.
-    async fn propose(&self, _proposal: Proposal, _event: Event) -> Result<(), StoreError> {
-        Err(StoreError::Failed("not built yet".to_owned()))
-    }
+    async fn propose(&self, proposal: Proposal, event: Event) -> Result<(), StoreError>;
 
     /// The changes that wait for a signature, unexpired, oldest first.
-    async fn proposals(&self, _now: Timestamp) -> Result<Vec<Proposal>, StoreError> {
-        Err(StoreError::Failed("not built yet".to_owned()))
-    }
+    async fn proposals(&self, now: Timestamp) -> Result<Vec<Proposal>, StoreError>;
 
     /// Withdraws a proposal, together with its event. False where there is none.
-    async fn withdraw(&self, _proposal: &ProposalId, _event: Event) -> Result<bool, StoreError> {
-        Err(StoreError::Failed("not built yet".to_owned()))
-    }
+    async fn withdraw(&self, proposal: &ProposalId, event: Event) -> Result<bool, StoreError>;
 
     /// In one transaction: takes the proposal off the list (or, for the first invitation of an installation that has no
     /// enrolled admin, needs none), carries its change out, and appends the event. An invitation becomes `invitation`.
@@ -473,54 +462,36 @@ pub trait Store: Send + Sync + Debug {
     /// The last active admin can neither be revoked nor lose that right.
     async fn change_people(
         &self,
-        _proposal: Option<&ProposalId>,
-        _change: PeopleChange,
-        _invitation: Option<Invitation>,
-        _event: Event,
-    ) -> Result<(), StoreError> {
-        Err(StoreError::Failed("not built yet".to_owned()))
-    }
+        proposal: Option<&ProposalId>,
+        change: PeopleChange,
+        invitation: Option<Invitation>,
+        event: Event,
+    ) -> Result<(), StoreError>;
 
     /// The invitation of a token, unused and unexpired; `None` else.
-    async fn invitation(&self, _token: &Digest, _now: Timestamp) -> Result<Option<Invitation>, StoreError> {
-        Err(StoreError::Failed("not built yet".to_owned()))
-    }
+    async fn invitation(&self, token: &Digest, now: Timestamp) -> Result<Option<Invitation>, StoreError>;
 
     /// In one transaction: uses an invitation up and enrols its passkey, of a person who was not there or one who was.
-    async fn enrol(&self, _token: &Digest, _passkey: Passkey, _event: Event) -> Result<(), StoreError> {
-        Err(StoreError::Failed("not built yet".to_owned()))
-    }
+    async fn enrol(&self, token: &Digest, passkey: Passkey, event: Event) -> Result<(), StoreError>;
 
     /// Remembers how often a passkey has signed, so that a cloned authenticator shows. False where it has signed as
     /// often before.
-    async fn count_signature(&self, _name: &Human, _passkey: &str, _counter: u32) -> Result<bool, StoreError> {
-        Err(StoreError::Failed("not built yet".to_owned()))
-    }
+    async fn count_signature(&self, name: &Human, passkey: &str, counter: u32) -> Result<bool, StoreError>;
 
     /// Where somebody who follows the record has got to; 0 at first.
-    async fn cursor(&self, _name: &str) -> Result<u64, StoreError> {
-        Err(StoreError::Failed("not built yet".to_owned()))
-    }
+    async fn cursor(&self, name: &str) -> Result<u64, StoreError>;
 
     /// Moves a cursor on. False where it isn't at `from` any more: somebody else moved it.
-    async fn move_cursor(&self, _name: &str, _from: u64, _to: u64) -> Result<bool, StoreError> {
-        Err(StoreError::Failed("not built yet".to_owned()))
-    }
+    async fn move_cursor(&self, name: &str, from: u64, to: u64) -> Result<bool, StoreError>;
 
     /// Keeps a signed checkpoint of the record.
-    async fn keep_checkpoint(&self, _size: u64, _note: &str) -> Result<(), StoreError> {
-        Err(StoreError::Failed("not built yet".to_owned()))
-    }
+    async fn keep_checkpoint(&self, size: u64, note: &str) -> Result<(), StoreError>;
 
     /// The newest kept checkpoint, at least of `size` records if that is given: how many records it covers, and its note.
-    async fn checkpoint(&self, _size: Option<u64>) -> Result<Option<(u64, String)>, StoreError> {
-        Err(StoreError::Failed("not built yet".to_owned()))
-    }
+    async fn checkpoint(&self, size: Option<u64>) -> Result<Option<(u64, String)>, StoreError>;
 
     /// The end of the record. Cheap: asked again and again by those who wait for something to happen.
-    async fn head(&self) -> Result<Head, StoreError> {
-        Err(StoreError::Failed("not built yet".to_owned()))
-    }
+    async fn head(&self) -> Result<Head, StoreError>;
 
     /// Records of the chain from sequence number `from` (the first is 1), at most `limit`.
     async fn records(&self, from: u64, limit: u32) -> Result<Vec<StoredRecord>, StoreError>;

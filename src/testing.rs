@@ -8,10 +8,11 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use crate::approval::people::{Approver, Invitation, Passkey, PeopleChange, Proposal};
 use crate::audit::event::{Event, Head, StoredRecord};
 use crate::credentials::session_policy::SessionPolicy;
 use crate::digest::{Digest, NotCanonical, canonical_json};
-use crate::names::{Agent, Effect, Human, OperationId, PlanId, Region, SessionId, Stage};
+use crate::names::{Agent, Effect, Human, OperationId, PlanId, ProposalId, Region, SessionId, Stage};
 use crate::plan::filed::{DryRun, FiledPlan, Obligation, PlanContent, PlanState, PlannedAccount, PlannedTarget, Undo};
 use crate::ports::{
     Breaker, BreakerScope, Claim, Clock, Cloud, CloudError, CloudReply, CloudSession, Counted, CredentialsNote,
@@ -299,6 +300,72 @@ impl Store for FailingStore {
     }
 
     async fn breakers(&self) -> Result<Vec<Breaker>, StoreError> {
+        Self::fail()
+    }
+
+    async fn park(&self, _: &PlanId, _: Event) -> Result<bool, StoreError> {
+        Self::fail()
+    }
+
+    async fn reject(&self, _: &PlanId, _: &str, _: Event) -> Result<(), StoreError> {
+        Self::fail()
+    }
+
+    async fn people(&self) -> Result<Vec<Approver>, StoreError> {
+        Self::fail()
+    }
+
+    async fn propose(&self, _: Proposal, _: Event) -> Result<(), StoreError> {
+        Self::fail()
+    }
+
+    async fn proposals(&self, _: Timestamp) -> Result<Vec<Proposal>, StoreError> {
+        Self::fail()
+    }
+
+    async fn withdraw(&self, _: &ProposalId, _: Event) -> Result<bool, StoreError> {
+        Self::fail()
+    }
+
+    async fn change_people(
+        &self,
+        _: Option<&ProposalId>,
+        _: PeopleChange,
+        _: Option<Invitation>,
+        _: Event,
+    ) -> Result<(), StoreError> {
+        Self::fail()
+    }
+
+    async fn invitation(&self, _: &Digest, _: Timestamp) -> Result<Option<Invitation>, StoreError> {
+        Self::fail()
+    }
+
+    async fn enrol(&self, _: &Digest, _: Passkey, _: Event) -> Result<(), StoreError> {
+        Self::fail()
+    }
+
+    async fn count_signature(&self, _: &Human, _: &str, _: u32) -> Result<bool, StoreError> {
+        Self::fail()
+    }
+
+    async fn cursor(&self, _: &str) -> Result<u64, StoreError> {
+        Self::fail()
+    }
+
+    async fn move_cursor(&self, _: &str, _: u64, _: u64) -> Result<bool, StoreError> {
+        Self::fail()
+    }
+
+    async fn keep_checkpoint(&self, _: u64, _: &str) -> Result<(), StoreError> {
+        Self::fail()
+    }
+
+    async fn checkpoint(&self, _: Option<u64>) -> Result<Option<(u64, String)>, StoreError> {
+        Self::fail()
+    }
+
+    async fn head(&self) -> Result<Head, StoreError> {
         Self::fail()
     }
 

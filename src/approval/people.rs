@@ -41,6 +41,31 @@ impl Approver {
     pub fn is_active(&self) -> bool {
         self.revoked_at.is_none()
     }
+
+    /// Somebody with their first passkey.
+    pub fn new(standing: Standing, passkey: Passkey) -> Self {
+        let Standing { name, aliases, groups, admin } = standing;
+        let enrolled_at = passkey.added_at;
+        Self { name, aliases, groups, admin, passkeys: vec![passkey], enrolled_at, revoked_at: None }
+    }
+
+    /// The same person with another passkey.
+    pub fn and(mut self, passkey: Passkey) -> Self {
+        self.passkeys.push(passkey);
+        self
+    }
+
+    /// The same person, who may do this from now on.
+    pub fn with(self, standing: Standing) -> Self {
+        let Standing { aliases, groups, admin, .. } = standing;
+        Self { aliases, groups, admin, ..self }
+    }
+
+    /// What they may do.
+    pub fn standing(&self) -> Standing {
+        let Self { name, aliases, groups, admin, .. } = self.clone();
+        Standing { name, aliases, groups, admin }
+    }
 }
 
 /// True where two names mean one person, whatever the case of letters.
@@ -87,6 +112,13 @@ pub struct Standing {
     pub groups: BTreeSet<String>,
     /// True where they may sign changes of people.
     pub admin: bool,
+}
+
+impl Standing {
+    /// All their names.
+    pub fn names(&self) -> impl Iterator<Item = &Human> {
+        std::iter::once(&self.name).chain(&self.aliases)
+    }
 }
 
 impl PeopleChange {

@@ -1,4 +1,4 @@
-//! Plans, grants, counters, breakers and the audit chain in one SQLite database.
+//! Plans, grants, people, counters, breakers and the audit chain in one SQLite database.
 //!
 //! # Files
 //! Beside the database lie `audit.head` (the chain's end, kept apart so that a cut-off end shows) and `instances/`
@@ -12,13 +12,13 @@
 //! inside, so the processes' records form one chain.
 //!
 //! # What survives what
-//! Everything that was answered survives `kill -9`. Consents, claims with their intents, outcomes, breakers and used marks
-//! also survive a loss of power: a batch with one of them is committed with `synchronous=FULL`, which syncs the log with
-//! all that came before. Requests, reads, previews and refusals are committed with `synchronous=NORMAL`: of these the
-//! last ones may be lost with the power, none of which allowed or did anything. `audit verify` says so where the kept
-//! head was not lost with them. Medians of `benches/record.rs` in a debug build on a virtual disk: a record takes
-//! 0.07 ms with NORMAL and 0.34 ms with FULL (several milliseconds while others write to that disk), and 16 callers at
-//! once are all answered after 0.4 ms with NORMAL.
+//! Everything that was answered survives `kill -9`. Consents, who may give them, claims with their intents, outcomes,
+//! breakers and used marks also survive a loss of power: a batch with one of them is committed with `synchronous=FULL`,
+//! which syncs the log with all that came before. Requests, reads, previews and refusals are committed with
+//! `synchronous=NORMAL`: of these the last ones may be lost with the power, none of which allowed or did anything.
+//! `audit verify` says so where the kept head was not lost with them. Medians of `benches/record.rs` in a debug build on a
+//! virtual disk: a record takes 0.07 ms with NORMAL and 0.34 ms with FULL (several milliseconds while others write to
+//! that disk), and 16 callers at once are all answered after 0.4 ms with NORMAL.
 //!
 //! # A crash in the middle
 //! A plan that is being applied names the instance that does it. Where that instance's lock is free, its process is
@@ -26,11 +26,14 @@
 //! that nothing changes a target of which nobody knows the state.
 
 mod breakers;
+mod checkpoints;
 mod counters;
 mod failure;
 mod files;
+mod grants;
 mod head;
 mod instance;
+mod people;
 mod plans;
 mod reader;
 mod records;

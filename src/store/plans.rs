@@ -1,4 +1,5 @@
-//! What changes besides the record: plans, grants, held targets, budgets, single-use marks, breakers.
+//! What changes besides the record: plans, held targets, budgets, single-use marks. Grants, people, counters and breakers
+//! have files of their own.
 //!
 //! Every change checks all it depends on before it writes anything, within the writer's transaction. So a refusal
 //! (any [`StoreError`] but `Failed`) leaves nothing behind, and the rest of the batch can be committed.
@@ -11,10 +12,11 @@ use serde_json::Value;
 use sqlx::sqlite::{SqliteQueryResult, SqliteRow};
 use sqlx::{Row, SqliteConnection};
 
-use super::{breakers, counters, failure, records};
+use super::people::PeopleWrite;
+use super::{breakers, checkpoints, counters, failure, grants, people, records};
 use crate::audit::event::{Event, What};
 use crate::digest::{Digest, canonical_json};
-use crate::names::{GrantId, PlanId};
+use crate::names::{Human, PlanId};
 use crate::plan::filed::{FiledPlan, PLAN_DOMAIN, PlanContent, PlanState};
 use crate::ports::{Breaker, BreakerScope, Claim, GrantRecord, HourlyBudget, StoreError};
 
@@ -28,6 +30,10 @@ pub(super) enum Change {
     Nothing,
     /// A new plan.
     File(Box<FiledPlan>),
+    /// `open` and put before people from then on.
+    Park { plan: PlanId, at: Timestamp },
+    /// `open` to `rejected`.
+    Reject { plan: PlanId, reason: String, at: Timestamp },
     /// A consent.
     Grant(GrantRecord),
     /// `open` to `applying`.
@@ -42,6 +48,14 @@ pub(super) enum Change {
     OpenBreaker(Breaker),
     /// A breaker that was open.
     CloseBreaker(BreakerScope),
+    /// Who may sign.
+    People(Box<PeopleWrite>),
+    /// How often a passkey has signed.
+    CountSignature { name: Human, passkey: String, counter: u32 },
+    /// Where somebody who follows the record has got to.
+    MoveCursor { name: String, from: u64, to: u64 },
+    /// A signed checkpoint.
+    KeepCheckpoint { size: u64, note: String },
 }
 
 impl Change {
@@ -50,19 +64,27 @@ impl Change {
         match self {
             Self::Nothing => Ok(true),
             Self::File(plan) => file(db, plan).await,
-            Self::Grant(grant) => record_grant(db, grant).await,
+            Self::Park { plan, at } => park(db, plan, *at).await,
+            Self::Reject { plan, reason, at } => reject(db, plan, reason, *at).await,
+            Self::Grant(grant) => grants::record(db, grant).await,
             Self::Claim(claim) => self::claim(db, claim, owner).await,
             Self::Settle { plan, state, outcome } => settle(db, plan, *state, outcome.as_deref()).await,
             Self::Orphan { plan, owner } => orphan(db, plan, owner).await,
             Self::UseOnce { mark, forget_after } => use_once(db, mark, *forget_after).await,
             Self::OpenBreaker(breaker) => breakers::open(db, breaker).await,
             Self::CloseBreaker(scope) => breakers::close(db, scope).await,
+            Self::People(write) => write.apply(db).await,
+            Self::CountSignature { name, passkey, counter } => {
+                people::count_signature(db, name, passkey, *counter).await
+            }
+            Self::MoveCursor { name, from, to } => checkpoints::move_cursor(db, name, *from, *to).await,
+            Self::KeepCheckpoint { size, note } => checkpoints::keep(db, *size, note).await,
         }
     }
 
     /// True where losing it with the power would do harm.
     pub(super) fn must_survive_power_loss(&self) -> bool {
-        !matches!(self, Self::Nothing | Self::File(_))
+        !matches!(self, Self::Nothing | Self::File(_) | Self::MoveCursor { .. } | Self::KeepCheckpoint { .. })
     }
 }
 
@@ -80,16 +102,29 @@ impl Transaction<'_> {
         query.fetch_optional(&mut *self.connection).await.map_err(|error| failure::database(self.path, &error))
     }
 
+    pub(super) async fn rows(&mut self, query: Query<'_>) -> Result<Vec<SqliteRow>, StoreError> {
+        query.fetch_all(&mut *self.connection).await.map_err(|error| failure::database(self.path, &error))
+    }
+
     pub(super) async fn write(&mut self, query: Query<'_>) -> Result<SqliteQueryResult, StoreError> {
         query.execute(&mut *self.connection).await.map_err(|error| failure::database(self.path, &error))
     }
 
     /// The plan as it is at `now`; the error says that there is none.
-    async fn plan(&mut self, id: &PlanId, now: Timestamp) -> Result<FiledPlan, StoreError> {
+    pub(super) async fn plan(&mut self, id: &PlanId, now: Timestamp) -> Result<FiledPlan, StoreError> {
         let row = self.row(sqlx::query(SELECT_ONE).bind(now.as_microsecond()).bind(id.as_str())).await?;
         match row {
             Some(row) => plan(&row, self.path),
             None => Err(StoreError::NotGranted(format!("there is no plan `{id}`"))),
+        }
+    }
+
+    /// The plan, where it is open at `now`; the error says what it is else.
+    pub(super) async fn open_plan(&mut self, id: &PlanId, now: Timestamp) -> Result<FiledPlan, StoreError> {
+        let plan = self.plan(id, now).await?;
+        match plan.state {
+            PlanState::Open => Ok(plan),
+            state => Err(StoreError::NotOpen { plan: id.clone(), state }),
         }
     }
 }
@@ -97,7 +132,8 @@ impl Transaction<'_> {
 async fn file(db: &mut Transaction<'_>, plan: &FiledPlan) -> Result<bool, StoreError> {
     let (content, digest) = canonical_content(plan)?;
     let insert = sqlx::query(
-        "INSERT INTO plans (id, digest, content, agent, created_at, expires_at, state) VALUES (?, ?, ?, ?, ?, ?, 'open')",
+        "INSERT INTO plans (id, digest, content, agent, created_at, expires_at, state, input) \
+         VALUES (?, ?, ?, ?, ?, ?, 'open', ?)",
     );
     let query = insert
         .bind(plan.content.id.as_str())
@@ -105,7 +141,40 @@ async fn file(db: &mut Transaction<'_>, plan: &FiledPlan) -> Result<bool, StoreE
         .bind(content)
         .bind(plan.content.agent.as_str())
         .bind(plan.content.created_at.as_microsecond())
-        .bind(plan.content.expires_at.as_microsecond());
+        .bind(plan.content.expires_at.as_microsecond())
+        .bind(plan.input.as_ref().map(Value::to_string));
+    db.write(query).await?;
+    let query = sqlx::query("INSERT INTO plan_texts (plan, text) VALUES (?, ?)")
+        .bind(plan.content.id.as_str())
+        .bind(searched(&plan.content));
+    db.write(query).await?;
+    Ok(true)
+}
+
+/// What [`crate::ports::PlanFilter::text`] looks into.
+fn searched(content: &PlanContent) -> String {
+    let PlanContent { id, agent, human, tool, title, operation, account, ticket, reason, targets, .. } = content;
+    let mut texts =
+        vec![id.as_str(), agent.as_str(), human.as_str(), tool, title, operation.service(), operation.name()];
+    texts.extend([account.id.as_str(), &account.name, ticket.as_deref().unwrap_or_default(), reason]);
+    texts.extend(targets.iter().map(|target| target.arn.as_str()));
+    texts.join("\n").to_lowercase()
+}
+
+async fn park(db: &mut Transaction<'_>, id: &PlanId, at: Timestamp) -> Result<bool, StoreError> {
+    let plan = db.open_plan(id, at).await?;
+    if plan.parked_at.is_some() {
+        return Ok(false);
+    }
+    let query = sqlx::query("UPDATE plans SET parked_at = ? WHERE id = ?").bind(at.as_microsecond()).bind(id.as_str());
+    db.write(query).await?;
+    Ok(true)
+}
+
+async fn reject(db: &mut Transaction<'_>, id: &PlanId, reason: &str, at: Timestamp) -> Result<bool, StoreError> {
+    db.open_plan(id, at).await?;
+    let query =
+        sqlx::query("UPDATE plans SET state = 'rejected', outcome = ? WHERE id = ?").bind(reason).bind(id.as_str());
     db.write(query).await?;
     Ok(true)
 }
@@ -123,31 +192,8 @@ fn canonical_content(plan: &FiledPlan) -> Result<(String, Digest), StoreError> {
     Ok((content, digest))
 }
 
-async fn record_grant(db: &mut Transaction<'_>, grant: &GrantRecord) -> Result<bool, StoreError> {
-    let plan = db.plan(&grant.plan, grant.at).await?;
-    if plan.state != PlanState::Open {
-        return Err(StoreError::NotOpen { plan: grant.plan.clone(), state: plan.state });
-    }
-    if plan.digest != grant.digest {
-        return Err(not_granted(&grant.id, "it is for another digest than the plan's"));
-    }
-    let record = serde_json::to_string(grant)
-        .map_err(|error| StoreError::Failed(format!("grant {} can't be written: {error}", grant.id)))?;
-    let query = sqlx::query("INSERT INTO grants (id, plan, digest, expires_at, record) VALUES (?, ?, ?, ?, ?)")
-        .bind(grant.id.as_str())
-        .bind(grant.plan.as_str())
-        .bind(grant.digest.as_bytes().as_slice())
-        .bind(grant.expires_at.as_microsecond())
-        .bind(record);
-    db.write(query).await?;
-    Ok(true)
-}
-
 async fn claim(db: &mut Transaction<'_>, claim: &Claim, owner: &str) -> Result<bool, StoreError> {
-    let plan = db.plan(&claim.plan, claim.now).await?;
-    if plan.state != PlanState::Open {
-        return Err(StoreError::NotOpen { plan: claim.plan.clone(), state: plan.state });
-    }
+    let plan = db.open_plan(&claim.plan, claim.now).await?;
     if plan.digest != claim.digest {
         return Err(StoreError::NotGranted(format!("plan {} has another digest than the one claimed", claim.plan)));
     }
@@ -157,9 +203,9 @@ async fn claim(db: &mut Transaction<'_>, claim: &Claim, owner: &str) -> Result<b
     let mut seen = BTreeSet::new();
     for grant in &claim.grants {
         if !seen.insert(grant) {
-            return Err(not_granted(grant, "it was named twice"));
+            return Err(grants::not_granted(grant, "it was named twice"));
         }
-        check_grant(db, grant, claim).await?;
+        grants::check(db, grant, claim, &plan).await?;
     }
     counters::check(db, claim).await?;
     let targets = Value::from(claim.targets.clone()).to_string();
@@ -185,26 +231,6 @@ async fn claim(db: &mut Transaction<'_>, claim: &Claim, owner: &str) -> Result<b
     counters::take(db, claim).await?;
     forget_marks(db, claim.now).await?;
     Ok(true)
-}
-
-async fn check_grant(db: &mut Transaction<'_>, id: &GrantId, claim: &Claim) -> Result<(), StoreError> {
-    let row = db.row(sqlx::query("SELECT record, used FROM grants WHERE id = ?").bind(id.as_str())).await?;
-    let Some(row) = row else { return Err(not_granted(id, "there is none of that name")) };
-    let used: i64 = row.try_get("used").map_err(|error| failure::database(db.path, &error))?;
-    let grant = grant(&row, db.path)?;
-    if grant.id != *id || grant.plan != claim.plan {
-        return Err(not_granted(id, "it is for another plan"));
-    }
-    if grant.digest != claim.digest {
-        return Err(not_granted(id, "it is for another digest than the plan's"));
-    }
-    if used != 0 {
-        return Err(not_granted(id, "it was used already"));
-    }
-    if grant.expires_at <= claim.now {
-        return Err(not_granted(id, &format!("it expired at {}", grant.expires_at)));
-    }
-    Ok(())
 }
 
 async fn check_free(db: &mut Transaction<'_>, targets: &str) -> Result<(), StoreError> {
@@ -293,10 +319,6 @@ async fn forget_marks(db: &mut Transaction<'_>, now: Timestamp) -> Result<(), St
     Ok(())
 }
 
-fn not_granted(grant: &GrantId, why: &str) -> StoreError {
-    StoreError::NotGranted(format!("grant {grant} does not count: {why}"))
-}
-
 /// How an outcome is told in the plan itself.
 pub(super) fn outcome_text(event: &Event) -> Option<String> {
     match &event.what {
@@ -315,7 +337,7 @@ pub(super) fn outcome_text(event: &Event) -> Option<String> {
 macro_rules! select_plans {
     ($rest:literal) => {
         concat!(
-            "SELECT id, digest, content, agent, created_at, expires_at, owner, outcome, \
+            "SELECT id, digest, content, agent, created_at, expires_at, owner, outcome, parked_at, input, \
              CASE WHEN state = 'open' AND expires_at <= ?1 THEN 'expired' ELSE state END AS state_now FROM plans ",
             $rest
         )
@@ -324,17 +346,20 @@ macro_rules! select_plans {
 
 /// One plan. Parameters: now, id.
 pub(super) const SELECT_ONE: &str = select_plans!("WHERE id = ?2");
-/// Plans, newest first. Parameters: now, agent or null, states as a JSON list, limit.
+/// Plans, newest first. Parameters: now, agent or null, states as a JSON list, only parked ones, text in lower case or
+/// null, the plan they are older than or null, limit. The inner query reads nothing but the index `plans_to_list`.
 pub(super) const SELECT_SOME: &str = select_plans!(
-    "WHERE (?2 IS NULL OR agent = ?2) AND (?3 = '[]' OR state_now IN (SELECT value FROM json_each(?3))) \
-     ORDER BY created_at DESC, id DESC LIMIT ?4"
+    "WHERE id IN (SELECT id FROM plans WHERE (?2 IS NULL OR agent = ?2) \
+     AND (?3 = '[]' OR CASE WHEN state = 'open' AND expires_at <= ?1 THEN 'expired' ELSE state END \
+     IN (SELECT value FROM json_each(?3))) \
+     AND (NOT ?4 OR parked_at IS NOT NULL) \
+     AND (?6 IS NULL OR (created_at, id) < (SELECT created_at, id FROM plans WHERE id = ?6)) \
+     AND (?5 IS NULL OR EXISTS (SELECT 1 FROM plan_texts WHERE plan = plans.id AND instr(text, ?5) > 0)) \
+     ORDER BY created_at DESC, id DESC LIMIT ?7) ORDER BY created_at DESC, id DESC"
 );
 /// Plans that are being applied or whose outcome isn't known, oldest first. Parameter: any time.
 pub(super) const SELECT_UNDER_WAY: &str =
     select_plans!("WHERE state IN ('applying', 'unknown') ORDER BY created_at, id");
-/// The unused grants of a plan, oldest first. Parameter: the plan.
-pub(super) const SELECT_GRANTS: &str = "SELECT record FROM grants WHERE plan = ? AND used = 0 ORDER BY id";
-
 /// A plan's row; an error where it is not the plan that was filed.
 pub(super) fn plan(row: &SqliteRow, path: &Path) -> Result<FiledPlan, StoreError> {
     let id: String = row.try_get("id").map_err(|error| failure::database(path, &error))?;
@@ -358,16 +383,15 @@ pub(super) fn plan(row: &SqliteRow, path: &Path) -> Result<FiledPlan, StoreError
     let state: PlanState =
         serde_json::from_value(Value::String(text("state_now")?)).map_err(|_| unreadable("it has no known state"))?;
     let outcome = row.try_get("outcome").map_err(|error| unreadable(&error.to_string()))?;
-    Ok(FiledPlan { content, digest, state, outcome, input: None, parked_at: None })
+    let input: Option<&str> = row.try_get("input").map_err(|error| unreadable(&error.to_string()))?;
+    let input = input.map(serde_json::from_str).transpose().map_err(|error| unreadable(&error.to_string()))?;
+    let parked_at: Option<i64> = row.try_get("parked_at").map_err(|error| unreadable(&error.to_string()))?;
+    let parked_at = parked_at.map(Timestamp::from_microsecond).transpose();
+    let parked_at = parked_at.map_err(|error| unreadable(&error.to_string()))?;
+    Ok(FiledPlan { content, digest, state, outcome, input, parked_at })
 }
 
 /// The instance that applies the plan of a row.
 pub(super) fn owner(row: &SqliteRow, path: &Path) -> Result<Option<String>, StoreError> {
     row.try_get("owner").map_err(|error| failure::database(path, &error))
-}
-
-/// A grant's row.
-pub(super) fn grant(row: &SqliteRow, path: &Path) -> Result<GrantRecord, StoreError> {
-    let record: &str = row.try_get("record").map_err(|error| failure::database(path, &error))?;
-    serde_json::from_str(record).map_err(|error| failure::unreadable(path, "a grant", &error.to_string()))
 }

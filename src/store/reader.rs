@@ -9,8 +9,10 @@ use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteRow};
 
 use super::head::Kept;
-use super::{breakers, counters, failure, plans, records, schema};
+use super::{breakers, checkpoints, counters, failure, grants, people, plans, records, schema};
+use crate::approval::people::{Approver, Invitation, Proposal};
 use crate::audit::event::{Head, StoredRecord};
+use crate::digest::Digest;
 use crate::names::PlanId;
 use crate::plan::filed::FiledPlan;
 use crate::ports::{Breaker, Counted, GrantRecord, PlanFilter, StoreError, Tally};
@@ -84,14 +86,17 @@ impl Reader {
             .bind(now.as_microsecond())
             .bind(filter.agent.as_ref().map(|agent| agent.as_str()))
             .bind(states.to_string())
+            .bind(filter.parked)
+            .bind(filter.text.as_ref().map(|text| text.to_lowercase()))
+            .bind(filter.before.as_ref().map(|plan| plan.as_str()))
             .bind(i64::from(filter.limit));
         self.rows(query).await?.iter().map(|row| plans::plan(row, &self.path)).collect()
     }
 
     /// The unused grants of a plan, expired ones included.
     pub async fn grants(&self, plan: &PlanId) -> Result<Vec<GrantRecord>, StoreError> {
-        let rows = self.rows(sqlx::query(plans::SELECT_GRANTS).bind(plan.as_str())).await?;
-        rows.iter().map(|row| plans::grant(row, &self.path)).collect()
+        let rows = self.rows(sqlx::query(grants::SELECT_ALL).bind(plan.as_str())).await?;
+        rows.iter().map(|row| grants::grant(row, &self.path)).collect()
     }
 
     /// What happened so far, as [`crate::ports::Store::tally`] has it.
@@ -106,6 +111,36 @@ impl Reader {
     pub async fn breakers(&self) -> Result<Vec<Breaker>, StoreError> {
         let rows = self.rows(sqlx::query(breakers::SELECT_ALL)).await?;
         rows.iter().map(|row| breakers::breaker(row, &self.path)).collect()
+    }
+
+    /// Everybody who ever enrolled, by name; the revoked included.
+    pub async fn people(&self) -> Result<Vec<Approver>, StoreError> {
+        let rows = self.rows(sqlx::query(people::SELECT_PEOPLE)).await?;
+        rows.iter().map(|row| people::person(row, &self.path)).collect()
+    }
+
+    /// The changes of people that wait for a signature, unexpired, oldest first.
+    pub async fn proposals(&self, now: Timestamp) -> Result<Vec<Proposal>, StoreError> {
+        let rows = self.rows(sqlx::query(people::SELECT_PROPOSALS).bind(now.as_microsecond())).await?;
+        rows.iter().map(|row| people::proposal(row, &self.path)).collect()
+    }
+
+    /// The invitation of a token, unused and unexpired; `None` else.
+    pub async fn invitation(&self, token: &Digest, now: Timestamp) -> Result<Option<Invitation>, StoreError> {
+        let query = sqlx::query(people::SELECT_INVITATION).bind(token.as_bytes().as_slice());
+        let rows = self.rows(query.bind(now.as_microsecond())).await?;
+        rows.first().map(|row| people::invitation(row, &self.path)).transpose()
+    }
+
+    /// Where somebody who follows the record has got to; 0 at first.
+    pub async fn cursor(&self, name: &str) -> Result<u64, StoreError> {
+        checkpoints::cursor(&self.rows(sqlx::query(checkpoints::SELECT_CURSOR).bind(name)).await?, &self.path)
+    }
+
+    /// The newest kept checkpoint, at least of `size` records if that is given, with how many records it covers.
+    pub async fn checkpoint(&self, size: Option<u64>) -> Result<Option<(u64, String)>, StoreError> {
+        let least = i64::try_from(size.unwrap_or_default()).unwrap_or(i64::MAX);
+        checkpoints::checkpoint(&self.rows(sqlx::query(checkpoints::SELECT_NEWEST).bind(least)).await?, &self.path)
     }
 
     /// Plans that are being applied, with the instance that does it, and those whose outcome isn't known.

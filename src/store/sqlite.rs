@@ -14,13 +14,16 @@ use tokio::task::JoinHandle;
 use super::counters::Count;
 use super::head::{HeadFile, Kept};
 use super::instance::{self, Instance};
+use super::people::{Carried, PeopleWrite};
 use super::plans::{Change, outcome_text};
 use super::reader::{Reader, connect_options};
 use super::writer::{Job, Writer, Written, lost};
 use super::{failure, files, head, records, schema};
+use crate::approval::people::{Approver, Invitation, Passkey, PeopleChange, Proposal};
 use crate::audit::chain;
 use crate::audit::event::{Event, Head, StoredRecord, What};
-use crate::names::PlanId;
+use crate::digest::Digest;
+use crate::names::{Human, PlanId, ProposalId};
 use crate::plan::filed::{FiledPlan, PlanState};
 use crate::ports::{Breaker, BreakerScope, Claim, Counted, GrantRecord, PlanFilter, Store, StoreError, Tally};
 
@@ -95,6 +98,10 @@ impl SqliteStore {
             tracing::error!(%error, "the store's writer failed");
         }
         drop(instance);
+    }
+
+    async fn write_people(&self, write: PeopleWrite, event: Event) -> Result<bool, StoreError> {
+        Ok(self.write(Change::People(Box::new(write)), vec![event]).await?.changed)
     }
 
     async fn write(&self, change: Change, events: Vec<Event>) -> Result<Written, StoreError> {
@@ -186,13 +193,106 @@ impl Store for SqliteStore {
         self.reader.breakers().await
     }
 
+    async fn park(&self, plan: &PlanId, event: Event) -> Result<bool, StoreError> {
+        Ok(self.write(Change::Park { plan: plan.clone(), at: event.at }, vec![event]).await?.changed)
+    }
+
+    async fn reject(&self, plan: &PlanId, reason: &str, event: Event) -> Result<(), StoreError> {
+        let change = Change::Reject { plan: plan.clone(), reason: reason.to_owned(), at: event.at };
+        self.write(change, vec![event]).await?;
+        Ok(())
+    }
+
+    async fn people(&self) -> Result<Vec<Approver>, StoreError> {
+        self.reader.people().await
+    }
+
+    async fn propose(&self, proposal: Proposal, event: Event) -> Result<(), StoreError> {
+        self.write_people(PeopleWrite::Propose(proposal), event).await?;
+        Ok(())
+    }
+
+    async fn proposals(&self, now: Timestamp) -> Result<Vec<Proposal>, StoreError> {
+        self.reader.proposals(now).await
+    }
+
+    async fn withdraw(&self, proposal: &ProposalId, event: Event) -> Result<bool, StoreError> {
+        self.write_people(PeopleWrite::Withdraw(proposal.clone()), event).await
+    }
+
+    async fn change_people(
+        &self,
+        proposal: Option<&ProposalId>,
+        change: PeopleChange,
+        invitation: Option<Invitation>,
+        event: Event,
+    ) -> Result<(), StoreError> {
+        let signed = match &event.what {
+            What::PeopleChanged { proposal: recorded, change: told, signed, .. }
+                if recorded.as_ref() == proposal && *told == change =>
+            {
+                signed.clone()
+            }
+            _ => return Err(other_event()),
+        };
+        let carried = Carried { proposal: proposal.cloned(), change, invitation, signed, at: event.at };
+        self.write_people(PeopleWrite::Change(carried), event).await?;
+        Ok(())
+    }
+
+    async fn invitation(&self, token: &Digest, now: Timestamp) -> Result<Option<Invitation>, StoreError> {
+        self.reader.invitation(token, now).await
+    }
+
+    async fn enrol(&self, token: &Digest, passkey: Passkey, event: Event) -> Result<(), StoreError> {
+        let standing = match &event.what {
+            What::Enrolled { standing, passkey: told } if **told == passkey => standing.clone(),
+            _ => return Err(other_event()),
+        };
+        self.write_people(PeopleWrite::Enrol { token: *token, passkey, standing, at: event.at }, event).await?;
+        Ok(())
+    }
+
+    async fn count_signature(&self, name: &Human, passkey: &str, counter: u32) -> Result<bool, StoreError> {
+        let change = Change::CountSignature { name: name.clone(), passkey: passkey.to_owned(), counter };
+        Ok(self.write(change, Vec::new()).await?.changed)
+    }
+
+    async fn cursor(&self, name: &str) -> Result<u64, StoreError> {
+        self.reader.cursor(name).await
+    }
+
+    async fn move_cursor(&self, name: &str, from: u64, to: u64) -> Result<bool, StoreError> {
+        Ok(self.write(Change::MoveCursor { name: name.to_owned(), from, to }, Vec::new()).await?.changed)
+    }
+
+    async fn keep_checkpoint(&self, size: u64, note: &str) -> Result<(), StoreError> {
+        self.write(Change::KeepCheckpoint { size, note: note.to_owned() }, Vec::new()).await?;
+        Ok(())
+    }
+
+    async fn checkpoint(&self, size: Option<u64>) -> Result<Option<(u64, String)>, StoreError> {
+        self.reader.checkpoint(size).await
+    }
+
+    async fn head(&self) -> Result<Head, StoreError> {
+        self.reader.head().await
+    }
+
     async fn records(&self, from: u64, limit: u32) -> Result<Vec<StoredRecord>, StoreError> {
         self.reader.records(from, limit).await
     }
 }
 
+/// What is recorded must be what is done.
+fn other_event() -> StoreError {
+    StoreError::Failed("the event is not of this change".to_owned())
+}
+
+/// State and events are durable together, so this is for events that are appended by themselves.
 fn must_survive_power_loss(event: &Event) -> bool {
-    matches!(event.what, What::Confirmed { .. } | What::Intent { .. } | What::Outcome { .. } | What::Reconciled { .. })
+    use What::{CheckpointKey, Confirmed, Intent, Outcome, Reconciled};
+    matches!(event.what, Confirmed { .. } | Intent { .. } | Outcome { .. } | Reconciled { .. } | CheckpointKey { .. })
 }
 
 fn prepare_files(path: &Path) -> Result<(), StoreError> {

@@ -9,7 +9,7 @@ use crate::call::refused::Code;
 use crate::call::request::{Caller, ClientInfo};
 use crate::names::{Agent, SessionId};
 use crate::plan::filed::PlanState;
-use crate::ports::{Breaker, BreakerScope, BudgetSpan, Counted, StoreError, Tally};
+use crate::ports::{Breaker, BreakerScope, BudgetSpan, Counted, PlanFilter, StoreError, Tally};
 
 /// The agent and the account of all test plans.
 const ACCOUNT: &str = "111122223333";
@@ -334,21 +334,31 @@ async fn counts_and_breakers_are_there_after_opening_again_and_old_rows_are_not(
 }
 
 #[tokio::test]
-async fn a_database_of_the_version_before_gets_the_new_tables() {
+async fn a_database_of_a_version_before_gets_the_new_tables() {
     let place = Place::new();
     let store = place.open().await;
     let plan = file(&store, &["i-1"]).await;
+    let consent = grant(&store, &plan).await;
     store.close().await;
     place
         .tamper(
-            "DROP TABLE changes; DROP TABLE sessions; DROP TABLE mishaps; DROP TABLE breakers; PRAGMA user_version = 1",
+            "DROP TABLE changes; DROP TABLE sessions; DROP TABLE mishaps; DROP TABLE breakers; \
+             DROP TABLE people; DROP TABLE proposals; DROP TABLE invitations; DROP TABLE signatures; \
+             DROP TABLE cursors; DROP TABLE checkpoints; DROP TABLE plan_texts; \
+             DROP INDEX plans_to_list; DROP INDEX one_approval_each; DROP INDEX grants_by_signer; \
+             ALTER TABLE plans DROP COLUMN parked_at; ALTER TABLE plans DROP COLUMN input; \
+             ALTER TABLE grants DROP COLUMN kind; ALTER TABLE grants DROP COLUMN signer; PRAGMA user_version = 1",
         )
         .await;
     assert!(crate::store::Reader::open(&place.path()).await.is_err());
     let store = place.open().await;
-    store.claim(claim(&plan, &[]), intent(&plan)).await.unwrap();
+    for text in ["INSTANCE/I-1", "stopinst", "not used at night", plan.content.id.as_str()] {
+        let filter = PlanFilter { text: Some(text.into()), limit: 2, ..PlanFilter::default() };
+        assert_eq!(store.plans(filter, after(60)).await.unwrap(), std::slice::from_ref(&plan), "{text}");
+    }
+    store.claim(claim(&plan, &[&consent]), intent(&plan)).await.unwrap();
     assert_eq!(tally(&store, &plan, after(60)).await.changed_in_session, 1);
-    assert_eq!(intact(&store).await, 2);
+    assert_eq!(intact(&store).await, 3);
 }
 
 #[tokio::test]

@@ -4,6 +4,8 @@ mod claims;
 mod counters;
 mod crash;
 mod damage;
+mod listing;
+mod people;
 mod record;
 mod settle;
 
