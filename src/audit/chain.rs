@@ -169,6 +169,11 @@ impl Verifier {
         Ok(())
     }
 
+    /// The last record taken; before the first, the end of an empty chain.
+    pub fn head(&self) -> &Head {
+        &self.at
+    }
+
     /// Ends after the last record.
     pub fn finish(self) -> Result<Verified, Broken> {
         let last = self.at.seq;

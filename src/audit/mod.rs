@@ -2,8 +2,11 @@
 
 pub mod breakers;
 pub mod chain;
+pub mod checkpoint;
 pub mod event;
 pub mod export;
+pub mod merkle;
+pub mod note;
 pub mod record;
 pub mod redact;
 pub(crate) mod settle;
