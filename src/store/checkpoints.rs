@@ -15,6 +15,9 @@ pub(super) const SELECT_CURSOR: &str = "SELECT seq FROM cursors WHERE name = ?";
 /// The newest checkpoint. Parameter: how many records it covers at least.
 pub(super) const SELECT_NEWEST: &str = "SELECT size, note FROM checkpoints WHERE size >= ? ORDER BY size DESC LIMIT 1";
 
+/// Every checkpoint, the smallest first.
+pub(super) const SELECT_ALL: &str = "SELECT size, note FROM checkpoints ORDER BY size";
+
 /// Moves a cursor from one place to the next. False where it is elsewhere.
 pub(super) async fn move_cursor(db: &mut Transaction<'_>, name: &str, from: u64, to: u64) -> Result<bool, StoreError> {
     let rows = db.rows(sqlx::query(SELECT_CURSOR).bind(name)).await?;
@@ -40,9 +43,16 @@ pub(super) fn cursor(rows: &[SqliteRow], path: &Path) -> Result<u64, StoreError>
 
 /// What [`SELECT_NEWEST`] found.
 pub(super) fn checkpoint(rows: &[SqliteRow], path: &Path) -> Result<Option<(u64, String)>, StoreError> {
-    let Some(row) = rows.first() else { return Ok(None) };
-    let note = row.try_get("note").map_err(|error| failure::database(path, &error))?;
-    Ok(Some((number(row, "size", "a checkpoint", path)?, note)))
+    Ok(checkpoints(rows, path)?.into_iter().next())
+}
+
+/// What [`SELECT_ALL`] found.
+pub(super) fn checkpoints(rows: &[SqliteRow], path: &Path) -> Result<Vec<(u64, String)>, StoreError> {
+    let one = |row: &SqliteRow| {
+        let note = row.try_get("note").map_err(|error| failure::database(path, &error))?;
+        Ok((number(row, "size", "a checkpoint", path)?, note))
+    };
+    rows.iter().map(one).collect()
 }
 
 fn number(row: &SqliteRow, column: &str, what: &str, path: &Path) -> Result<u64, StoreError> {

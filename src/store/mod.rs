@@ -2,7 +2,7 @@
 //!
 //! # Files
 //! Beside the database lie `audit.head` (the chain's end, kept apart so that a cut-off end shows) and `instances/`
-//! (one locked file for each living process). All belong to the user alone: files 0600, new folders 0700. The folder
+//! (one locked file for each living process), and `checkpoint.key` (which signs checkpoints). All belong to the user alone: files 0600, new folders 0700. The folder
 //! must be on a local disk, because locks and write-ahead logs don't work over a network.
 //!
 //! # Who writes
@@ -26,6 +26,7 @@
 //! that nothing changes a target of which nobody knows the state.
 
 mod breakers;
+mod checkpointer;
 mod checkpoints;
 mod counters;
 mod failure;
@@ -33,6 +34,7 @@ mod files;
 mod grants;
 mod head;
 mod instance;
+mod key_files;
 mod people;
 mod plans;
 mod reader;
@@ -44,5 +46,6 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use checkpointer::{Checkpointer, NoCheckpoint, Rotation};
 pub use reader::Reader;
 pub use sqlite::{Options, SqliteStore};

@@ -391,6 +391,14 @@ pub(super) fn plan(row: &SqliteRow, path: &Path) -> Result<FiledPlan, StoreError
     Ok(FiledPlan { content, digest, state, outcome, input, parked_at })
 }
 
+/// The text of one plan. Parameter: its id.
+pub(super) const SELECT_CONTENT: &str = "SELECT content FROM plans WHERE id = ?";
+
+/// What [`SELECT_CONTENT`] found.
+pub(super) fn content(row: &SqliteRow, path: &Path) -> Result<String, StoreError> {
+    row.try_get("content").map_err(|error| failure::database(path, &error))
+}
+
 /// The instance that applies the plan of a row.
 pub(super) fn owner(row: &SqliteRow, path: &Path) -> Result<Option<String>, StoreError> {
     row.try_get("owner").map_err(|error| failure::database(path, &error))

@@ -143,6 +143,17 @@ impl Reader {
         checkpoints::checkpoint(&self.rows(sqlx::query(checkpoints::SELECT_NEWEST).bind(least)).await?, &self.path)
     }
 
+    /// Every kept checkpoint with how many records it covers, the smallest first.
+    pub async fn checkpoints(&self) -> Result<Vec<(u64, String)>, StoreError> {
+        checkpoints::checkpoints(&self.rows(sqlx::query(checkpoints::SELECT_ALL)).await?, &self.path)
+    }
+
+    /// A plan's content as it was filed: the text that its digest is over.
+    pub async fn plan_content(&self, id: &PlanId) -> Result<Option<String>, StoreError> {
+        let rows = self.rows(sqlx::query(plans::SELECT_CONTENT).bind(id.as_str())).await?;
+        rows.first().map(|row| plans::content(row, &self.path)).transpose()
+    }
+
     /// Plans that are being applied, with the instance that does it, and those whose outcome isn't known.
     pub(super) async fn under_way(&self) -> Result<Vec<(FiledPlan, Option<String>)>, StoreError> {
         let rows = self.rows(sqlx::query(plans::SELECT_UNDER_WAY).bind(i64::MIN)).await?;
