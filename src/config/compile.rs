@@ -1,6 +1,7 @@
 //! Turns the written configuration into [`Config`], or tells everything that is wrong with it.
 
 mod accounts;
+mod auth;
 mod aws;
 mod http;
 mod policy;
@@ -54,8 +55,10 @@ impl Compiler<'_> {
         };
         let accounts = self.accounts(raw.accounts);
         let policy = self.policy(raw.policy);
+        let agents = self.agents(raw.agents, &caller.agent, &accounts, &policy);
         Config {
-            agents: self.agents(raw.agents, &caller.agent, &accounts, &policy),
+            http: raw.http.map(|raw| self.http(raw, &agents)),
+            agents,
             caller,
             accounts,
             policy,
@@ -69,7 +72,6 @@ impl Compiler<'_> {
             ticket: raw.ticket.and_then(|raw| self.ticket(&raw)),
             budgets: budgets(&raw.budgets),
             breakers: breakers(&raw.breakers),
-            http: raw.http.map(|raw| self.http(&raw)),
             digest: Digest::of_bytes("countersign.config.v1", source.text().as_bytes()),
             path: source.path().to_owned(),
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::AuthConfig;
 use crate::names::PlanId;
 
 /// The port without one in the configuration.
@@ -20,12 +21,14 @@ pub struct HttpConfig {
     pub public_url: Option<Url>,
     /// How long the page of an irreversible plan must have been open before it can be approved; default 20 seconds.
     pub reading_time: Duration,
+    /// Who may call.
+    pub auth: AuthConfig,
 }
 
 impl HttpConfig {
     /// The defaults, listening at `listen`.
     pub fn at(listen: SocketAddr) -> Self {
-        Self { listen, public_url: None, reading_time: Duration::from_secs(20) }
+        Self { listen, public_url: None, reading_time: Duration::from_secs(20), auth: AuthConfig::default() }
     }
 
     /// The console's origin, as browsers name it in signatures, such as `https://countersign.example.com`.
@@ -39,6 +42,11 @@ impl HttpConfig {
     /// The host passkeys are bound to (WebAuthn's relying party id).
     pub fn host(&self) -> String {
         self.public_url.as_ref().and_then(Url::host_str).unwrap_or("localhost").to_owned()
+    }
+
+    /// Where agents reach the server, such as `https://countersign.example.com/mcp`: what OAuth calls the resource.
+    pub fn resource(&self) -> String {
+        format!("{}/mcp", self.origin())
     }
 
     /// The console's page of a plan.

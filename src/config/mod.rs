@@ -1,5 +1,6 @@
 //! `countersign.toml`, parsed once: [`find()`] the file, [`load`] it. Every unknown key and every doubtful value is an error.
 
+pub mod auth;
 mod compile;
 mod find;
 mod http;
@@ -19,6 +20,7 @@ use crate::names::{Agent, Human, Region, Stage};
 use crate::policy::set::People;
 use crate::policy::windows::Windows;
 
+pub use auth::AuthConfig;
 pub use compile::load;
 pub use find::{Environment, NotFound, find};
 pub use http::{DEFAULT_PORT, HttpConfig};

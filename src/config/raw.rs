@@ -1,5 +1,7 @@
 //! `countersign.toml` as it is written.
 
+mod auth;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -9,6 +11,8 @@ use serde_json::Value;
 use super::{Profile, Trust};
 use crate::document;
 use crate::names::Stage;
+
+pub(super) use auth::{RawOAuth, RawToken};
 
 /// The JSON Schema of `countersign.toml`, for editors and for [`super::load`].
 pub fn schema() -> Value {
@@ -75,6 +79,11 @@ pub(super) struct RawHttp {
     /// How long the page of an irreversible plan must have been open before it can be approved, `0s` to `10m`.
     /// Default: `20s`.
     pub(super) reading_time: Option<String>,
+    /// Static bearer tokens, by name. `countersign token new` makes one.
+    #[serde(default)]
+    pub(super) tokens: BTreeMap<String, RawToken>,
+    /// The OAuth issuer whose access tokens are accepted.
+    pub(super) oauth: Option<RawOAuth>,
 }
 
 /// Who is served over stdio.

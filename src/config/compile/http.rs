@@ -1,16 +1,18 @@
 //! `[http]`.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use url::Url;
 
 use super::Compiler;
-use crate::config::HttpConfig;
 use crate::config::raw::RawHttp;
+use crate::config::{AgentConfig, HttpConfig};
+use crate::names::Agent;
 
 impl Compiler<'_> {
-    pub(super) fn http(&mut self, raw: &RawHttp) -> HttpConfig {
+    pub(super) fn http(&mut self, raw: RawHttp, agents: &BTreeMap<Agent, AgentConfig>) -> HttpConfig {
         let mut http = HttpConfig::default();
         if let Some(written) = &raw.listen {
             match written.parse::<SocketAddr>() {
@@ -33,6 +35,7 @@ impl Compiler<'_> {
             }
         }
         http.reading_time = self.duration_at("/http/reading_time", &raw.reading_time, Duration::from_secs(20), 0, 600);
+        http.auth = self.auth(raw.tokens, raw.oauth, agents, http.resource());
         http
     }
 }

@@ -114,7 +114,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn expiry(&mut self, pointer: &str, written: &str) -> Option<Timestamp> {
+    pub(super) fn expiry(&mut self, pointer: &str, written: &str) -> Option<Timestamp> {
         let found = expiry(written);
         if found.is_none() {
             let message = format!("{} is neither a date nor a time with an offset", quoted(written, 40));
@@ -184,7 +184,7 @@ pub(super) fn breakers(raw: &RawBreakers) -> BreakersConfig {
     }
 }
 
-fn meant(wanted: &str, known: &[String]) -> String {
+pub(super) fn meant(wanted: &str, known: &[String]) -> String {
     match nearest(wanted, known.iter().map(String::as_str)).as_slice() {
         [] => format!("use one of `{}`", known.join("`, `")),
         names => format!("did you mean `{}`?", names.join("` or `")),

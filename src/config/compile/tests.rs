@@ -259,3 +259,90 @@ zone = "Europe/Berlin"
 "#
     )));
 }
+
+const ISSUER: &str = r#"[http]
+[http.oauth]
+issuer = "https://login.example.com"
+[[http.oauth.agents]]
+claim = "client_id"
+value = "kiro-client"
+agent = "kiro"
+"#;
+
+#[test]
+fn who_may_call_over_http_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("countersign.toml");
+    let text = format!(
+        r#"{LEAST}
+{ISSUER}
+[http.tokens.ci]
+sha256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+agent = "kiro"
+human = "cleo"
+expires = "2027-01-01"
+"#
+    );
+    std::fs::write(&path, text).unwrap();
+    let auth = load(&path, &Models::embedded().unwrap(), &environment()).unwrap().http.unwrap().auth;
+    insta::assert_debug_snapshot!(auth);
+}
+
+#[test]
+fn what_is_wrong_with_callers_is_told() {
+    insta::assert_snapshot!(report(&format!(
+        r#"{LEAST}
+[http.tokens.a]
+sha256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+agent = "kira"
+human = "dana\n"
+expires = "soon"
+[http.tokens.b]
+sha256 = "9F86D081884C7D659A2FEAA0C55AD015A3BF4F1B2B0B822CD15D6C15B0F00A08"
+agent = "kiro"
+human = "dana"
+expires = "2027-01-01"
+[http.tokens.b2]
+sha256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+agent = "kiro"
+human = "dana"
+expires = "2027-01-01"
+[http.tokens."My token"]
+sha256 = "cs_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+agent = "kiro"
+human = "dana"
+expires = "2027-01-01"
+[http.tokens.d]
+sha256 = "9f86"
+agent = "kiro"
+human = "dana"
+expires = "2027-01-01"
+[http.oauth]
+issuer = "http://login.example.com"
+jwks_url = "http://login.example.com/jwks"
+default_agent = "kira"
+max_age = "for ever"
+stale_keys = "30d"
+[[http.oauth.agents]]
+claim = "client_id"
+value = "x"
+agent = "kirk"
+[[http.oauth.agents]]
+claim = "client_id"
+value = "x"
+agent = "kiro"
+human = " dana"
+"#
+    )));
+}
+
+#[test]
+fn an_issuer_without_rules_or_keys_is_told() {
+    insta::assert_snapshot!(report(&format!(
+        "{LEAST}\n[http.oauth]\nissuer = \"https://login.example.com\"\njwks_file = \"jwks.json\"\n"
+    )));
+    let both = ISSUER.replace("[[http", "jwks_file = \"a\"\njwks_url = \"https://x.test\"\n[[http");
+    insta::assert_snapshot!(report(&format!("{LEAST}\n{both}")));
+    let words = ISSUER.replace("[[http", "algorithms = [\"HS256\", \"none\"]\naudience = []\nscope = \"a b\"\n[[http");
+    insta::assert_snapshot!(report(&format!("{LEAST}\n{words}")));
+}
