@@ -14,6 +14,7 @@ mod problems;
 mod reload;
 pub mod sandbox;
 mod serve;
+pub mod token;
 mod wiring;
 
 use std::io::IsTerminal;
@@ -69,6 +70,8 @@ enum Command {
     Plans(plans::PlansArgs),
     /// Show one plan.
     Plan(plans::PlanArgs),
+    /// Make static tokens for agents that call over HTTP.
+    Token(token::TokenArgs),
     /// List and close breakers.
     Breaker(breaker::BreakerArgs),
     /// Start, reset and stop a local cloud to try things on.
@@ -112,6 +115,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Audit(args) => audit::run(args, store).await,
         Command::Plans(args) => plans::list(args, store).await,
         Command::Plan(args) => plans::run(args, store).await,
+        Command::Token(args) => token::run(args, || wiring::configuration(config)),
         Command::Breaker(args) => breaker::run(args, || wiring::configuration(config)).await,
         Command::Sandbox(args) => sandbox::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Demo(args) => demo::run(args).await,
