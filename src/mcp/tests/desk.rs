@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use crate::approval::ask::{Answer, Asker, Prompt};
+use crate::approval::ask::{Answer, Asker, Opened, Page, Prompt};
 use crate::approval::redeem::Suspension;
 use crate::audit::event::{Event, What};
 use crate::audit::record::{Answered, Recorded, record};
@@ -98,6 +98,18 @@ impl FakeDesk {
                 }
                 self.wipe(&prompt, asker.ask(&prompt).await)
             }
+            // Confirmed first, then put before other people.
+            "wipe_with_others" => {
+                let prompt = prompt(&request.arguments);
+                if self.wiped() == 0 {
+                    let confirmed = self.wipe(&prompt, asker.ask(&prompt).await);
+                    if !matches!(confirmed, Answered::Result { .. }) {
+                        return confirmed;
+                    }
+                }
+                self.put_before_people(&prompt, asker).await
+            }
+            "park" => self.put_before_people(&prompt(&request.arguments), asker).await,
             "wipe_unless_cancelled" => {
                 let prompt = prompt(&request.arguments);
                 tokio::select! {
@@ -106,6 +118,22 @@ impl FakeDesk {
                 }
             }
             other => refused(Code::UnknownTool, format!("there is no tool `{other}`")),
+        }
+    }
+
+    async fn put_before_people(&self, prompt: &Prompt, asker: &dyn Asker) -> Answered {
+        let page = Page {
+            plan: prompt.plan.clone(),
+            digest: prompt.digest,
+            url: format!("http://localhost:8470/plans/{}", prompt.plan),
+            text: "It waits for one more person.".into(),
+        };
+        match asker.open(&page).await {
+            Opened::Suspended => Answered::Suspended(Suspension::Page(page)),
+            opened => Answered::Result {
+                structured: json!({ "done": format!("{opened:?}") }),
+                text: format!("it waits: {opened:?}"),
+            },
         }
     }
 

@@ -3,6 +3,7 @@
 mod asking;
 mod calls;
 mod desk;
+mod pages;
 mod replay;
 mod session;
 
@@ -12,7 +13,8 @@ use std::time::Duration;
 use rmcp::handler::client::ClientHandler;
 use rmcp::model::{
     CallToolRequestParams, CallToolResult, ClientCapabilities, ClientConfig, ElicitRequestParams, ElicitResult,
-    ElicitationAction, ErrorData, Implementation, ProgressNotificationParam, ProtocolVersion,
+    ElicitationAction, ElicitationCapability, ErrorData, FormElicitationCapability, Implementation,
+    ProgressNotificationParam, ProtocolVersion, UrlElicitationCapability,
 };
 use rmcp::service::{
     ClientLifecycleMode, ClientServiceExt, NotificationContext, RequestContext, RoleClient, RunningService,
@@ -41,6 +43,9 @@ enum Act {
     Ignores,
     HasNoForms,
     FailsToShow,
+    /// Opens pages, and types this into forms.
+    Opens(&'static str),
+    WontOpen,
 }
 
 /// A client and its person.
@@ -68,6 +73,12 @@ impl ClientHandler for Person {
     fn get_info(&self) -> ClientConfig {
         let capabilities = match self.act {
             Act::HasNoForms => ClientCapabilities::builder().build(),
+            Act::Opens(_) | Act::WontOpen => {
+                let mut capabilities = ClientCapabilities::builder().enable_elicitation().build();
+                let both = ElicitationCapability::new().with_form(FormElicitationCapability::default());
+                capabilities.elicitation = Some(both.with_url(UrlElicitationCapability::default()));
+                capabilities
+            }
             _ => ClientCapabilities::builder().enable_elicitation().build(),
         };
         ClientConfig::new(capabilities, Implementation::new("test-client", "1.2.3"))
@@ -79,13 +90,16 @@ impl ClientHandler for Person {
         request: ElicitRequestParams,
         context: RequestContext<RoleClient>,
     ) -> Result<ElicitResult, ErrorData> {
+        let form = matches!(request, ElicitRequestParams::FormElicitationParams { .. });
         self.asked.lock().unwrap().push(request);
         let accept = || ElicitResult::new(ElicitationAction::Accept);
         Ok(match &self.act {
             Act::Types(text) => accept().with_content(json!({ "confirmation": text })),
             Act::Accepts(Some(content)) => accept().with_content(content.clone()),
             Act::Accepts(None) => accept(),
-            Act::Declines => ElicitResult::new(ElicitationAction::Decline),
+            Act::Opens(text) if form => accept().with_content(json!({ "confirmation": text })),
+            Act::Opens(_) => accept(),
+            Act::WontOpen | Act::Declines => ElicitResult::new(ElicitationAction::Decline),
             Act::Cancels => ElicitResult::new(ElicitationAction::Cancel),
             Act::HasNoForms | Act::FailsToShow => return Err(ErrorData::internal_error("no\nwindow", None)),
             Act::Ignores => {
