@@ -71,6 +71,7 @@ pub(super) async fn serve(request: &ToolRequest, world: &World) -> Result<(Value
         "policy": policies.describe(),
         "policy_digest": policies.digest(),
         "manifests_digest": world.catalog.digest(),
+        "approvals_console": config.http.as_ref().map(|http| http.origin()),
         "plan_lifetime_seconds": world.config.limits.plan_ttl.as_secs(),
         "confirmation_timeout_seconds": world.config.limits.confirmation_timeout.as_secs(),
     });

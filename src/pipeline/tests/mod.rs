@@ -46,6 +46,10 @@ impl Person {
         Self::answers(Answer::Declined)
     }
 
+    fn without_forms() -> Self {
+        Self::answers(Answer::Unavailable { why: "the client shows no forms".into() })
+    }
+
     fn asked(&self) -> usize {
         self.asked.lock().unwrap().len()
     }
@@ -91,12 +95,12 @@ fn cloud() -> FakeCloud {
         .answers("ec2:TerminateInstances", json!({ "TerminatingInstances": [{ "InstanceId": INSTANCE }] }))
 }
 
-/// The profile `standard`, and some policies besides.
-fn policies(config: &Config, catalog: &Catalog, own: Vec<Source>) -> Policies {
-    let mut sources = shipped::sources(Profile::Standard);
+/// A profile, and some policies besides.
+fn policies(config: &Config, catalog: &Catalog, profile: Profile, own: Vec<Source>) -> Policies {
+    let mut sources = shipped::sources(profile);
     sources.extend(own);
     let vocabulary = Vocabulary::of_catalog(catalog, &[], &[]).unwrap();
-    Policies::compile(sources, vocabulary, config.people(), Profile::Standard).unwrap()
+    Policies::compile(sources, vocabulary, config.people(), profile).unwrap()
 }
 
 async fn desk_with(cloud: FakeCloud, store: Option<Arc<dyn Store>>) -> Desk {
@@ -125,7 +129,7 @@ async fn desk_of(cloud: FakeCloud, store: Option<Arc<dyn Store>>, more: &str) ->
     let (models, iam) = (Models::embedded().unwrap(), IamFacts::embedded().unwrap());
     let catalog = Catalog::load(&ManifestsConfig::default(), &models, &iam).unwrap();
     let clock = FixedClock::default();
-    let policies = policies(&config, &catalog, Vec::new());
+    let policies = policies(&config, &catalog, Profile::Standard, Vec::new());
     let pipeline = Pipeline::new(World {
         config,
         catalog,
@@ -144,6 +148,12 @@ async fn desk() -> Desk {
 }
 
 impl Desk {
+    /// Puts a profile with some policies besides into force.
+    fn put_in_force(&self, profile: Profile, own: Vec<Source>) {
+        let world = self.pipeline.world();
+        let _ = world.policies.replace(policies(&world.config, &world.catalog, profile, own));
+    }
+
     async fn call_as(
         &self,
         human: &str,
@@ -474,4 +484,5 @@ async fn aws_s_own_refusal_is_passed_on_and_uses_the_plan_up() {
 }
 
 mod edges;
+mod people;
 mod policies;

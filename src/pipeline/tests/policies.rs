@@ -6,9 +6,7 @@ use super::*;
 
 /// Puts the profile with some policies besides into force.
 fn enforce(desk: &Desk, own: &str) {
-    let world = desk.pipeline.world();
-    let own = Source::new("own.cedar", own);
-    let _ = world.policies.replace(policies(&world.config, &world.catalog, vec![own]));
+    desk.put_in_force(Profile::Standard, vec![Source::new("own.cedar", own)]);
 }
 
 const WRITES_NEED_A_TICKET: &str = r#"@id("ticket")
@@ -160,7 +158,7 @@ async fn policies_that_change_while_the_person_reads_void_the_answer() {
     person.meanwhile = Box::new(move || {
         let world = pipeline.world();
         let own = Source::new("own.cedar", WRITES_ARE_CONFIRMED);
-        let _ = world.policies.replace(policies(&world.config, &world.catalog, vec![own]));
+        let _ = world.policies.replace(policies(&world.config, &world.catalog, Profile::Standard, vec![own]));
     });
     let answer = desk.call("ec2_terminate_instances", apply(terminate("shop-dev"), &plan), &person).await;
     assert_eq!(code(answer), Code::PlanMismatch);
