@@ -65,6 +65,7 @@
 //! | [`aws`] | models, schemas, codecs, client, endpoints, IAM facts: the only place that knows AWS's wire | knows policy or people |
 //! | [`store`] | SQLite behind the port: the only place that knows SQL | |
 //! | [`mcp`] | the protocol's three versions: the only place that knows it | decides |
+//! | [`http`] | the listener for agents and people: TLS, limits, guards, health | knows MCP or pages |
 //! | [`auth`] | who calls over HTTP | passes a credential on |
 //! | [`sandbox`], [`demo`] | a local cloud with a believable environment, and the incident as a story on it | |
 //! | [`cli`] | flags, wiring, exit codes; one file a command | |
@@ -84,6 +85,7 @@ pub mod demo;
 pub mod digest;
 pub mod document;
 pub mod execute;
+pub mod http;
 pub mod manifest;
 pub mod mcp;
 pub mod names;

@@ -1,11 +1,13 @@
 //! How the server is reached over HTTP: by agents, and by approvers with their browsers.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use url::Url;
 
 use super::AuthConfig;
+use super::web::{Host, Network, Origin};
 use crate::names::PlanId;
 
 /// The port without one in the configuration.
@@ -17,24 +19,87 @@ pub struct HttpConfig {
     /// Where it listens; default `127.0.0.1:8470`.
     pub listen: SocketAddr,
     /// How browsers and agents reach it: scheme, host and port. Passkeys are bound to its host. Default: `None`, which
-    /// is `http://localhost` with the port.
+    /// is `localhost` with the port.
     pub public_url: Option<Url>,
     /// How long the page of an irreversible plan must have been open before it can be approved; default 20 seconds.
     pub reading_time: Duration,
     /// Who may call.
     pub auth: AuthConfig,
+    /// TLS; `None`: plain HTTP.
+    pub tls: Option<TlsFiles>,
+    /// True where plain HTTP may be served to other machines. Default: no.
+    pub plaintext_beyond_loopback: bool,
+    /// What requests may name as their host, besides the public address and this machine.
+    pub allowed_hosts: Vec<Host>,
+    /// Sites whose pages may reach the agents' endpoint.
+    pub allowed_origins: Vec<Origin>,
+    /// Proxies that are believed about where a request came from.
+    pub trusted_proxies: Vec<Network>,
+    /// Limits of number.
+    pub limits: HttpLimits,
+}
+
+/// A certificate and its key, PEM files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate chain, the server's own first.
+    pub certificate: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
+}
+
+/// Limits of number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpLimits {
+    /// Most open connections; default 4096.
+    pub connections: usize,
+    /// Most requests under way; default 1024.
+    pub requests: usize,
+    /// Most requests under way for one agent and human; default 64.
+    pub requests_per_caller: usize,
+    /// Most open MCP sessions; default 4096.
+    pub sessions: usize,
+    /// Most open MCP sessions of one agent and human; default 256.
+    pub sessions_per_caller: usize,
+    /// How long a session may be idle; default 30 minutes.
+    pub session_idle: Duration,
+}
+
+impl Default for HttpLimits {
+    fn default() -> Self {
+        Self {
+            connections: 4096,
+            requests: 1024,
+            requests_per_caller: 64,
+            sessions: 4096,
+            sessions_per_caller: 256,
+            session_idle: Duration::from_secs(30 * 60),
+        }
+    }
 }
 
 impl HttpConfig {
     /// The defaults, listening at `listen`.
     pub fn at(listen: SocketAddr) -> Self {
-        Self { listen, public_url: None, reading_time: Duration::from_secs(20), auth: AuthConfig::default() }
+        Self {
+            listen,
+            public_url: None,
+            reading_time: Duration::from_secs(20),
+            auth: AuthConfig::default(),
+            tls: None,
+            plaintext_beyond_loopback: false,
+            allowed_hosts: Vec::new(),
+            allowed_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
+            limits: HttpLimits::default(),
+        }
     }
 
     /// The console's origin, as browsers name it in signatures, such as `https://countersign.example.com`.
     pub fn origin(&self) -> String {
         match &self.public_url {
             Some(url) => url.origin().ascii_serialization(),
+            None if self.tls.is_some() => format!("https://localhost:{}", self.listen.port()),
             None => format!("http://localhost:{}", self.listen.port()),
         }
     }

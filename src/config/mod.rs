@@ -6,6 +6,7 @@ mod find;
 mod http;
 mod raw;
 mod ticket;
+mod web;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -23,9 +24,10 @@ use crate::policy::windows::Windows;
 pub use auth::AuthConfig;
 pub use compile::load;
 pub use find::{Environment, NotFound, find};
-pub use http::{DEFAULT_PORT, HttpConfig};
+pub use http::{DEFAULT_PORT, HttpConfig, HttpLimits, TlsFiles};
 pub use raw::schema;
 pub use ticket::TicketConfig;
+pub use web::{Host, Network, Origin};
 
 /// The whole configuration, checked, with defaults filled in and relative paths resolved against the file's folder.
 #[derive(Clone, Debug)]

@@ -84,6 +84,44 @@ pub(super) struct RawHttp {
     pub(super) tokens: BTreeMap<String, RawToken>,
     /// The OAuth issuer whose access tokens are accepted.
     pub(super) oauth: Option<RawOAuth>,
+    /// The certificate chain for TLS, a PEM file. Read again on SIGHUP. Default: no TLS, on this machine only.
+    pub(super) tls_certificate: Option<String>,
+    /// The certificate's private key, a PEM file.
+    pub(super) tls_key: Option<String>,
+    /// Listen without TLS for other machines too: where a proxy in front does TLS, and nobody else can get past it.
+    /// Default: no.
+    #[serde(default)]
+    pub(super) plaintext_beyond_loopback: bool,
+    /// Names (`HOST` or `HOST:PORT`) that requests may give as their host, besides `public_url` and this machine's own.
+    #[serde(default)]
+    #[schemars(inner(length(min = 1, max = 255)))]
+    pub(super) allowed_hosts: Vec<String>,
+    /// Sites whose pages may reach the agents' endpoint, such as `https://inspector.example.com`. Default: none.
+    #[serde(default)]
+    #[schemars(inner(length(min = 1, max = 255)))]
+    pub(super) allowed_origins: Vec<String>,
+    /// Addresses and networks, such as `10.0.0.0/8`, of proxies that are believed about where a request came from
+    /// (`X-Forwarded-For`). Default: none.
+    #[serde(default)]
+    #[schemars(inner(length(min = 1, max = 64)))]
+    pub(super) trusted_proxies: Vec<String>,
+    /// Most open connections. Default: 4096.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub(super) connections: Option<usize>,
+    /// Most requests under way. Default: 1024.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub(super) requests: Option<usize>,
+    /// Most requests under way for one agent and human. Default: 64.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub(super) requests_per_caller: Option<usize>,
+    /// Most open MCP sessions. Default: 4096.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub(super) sessions: Option<usize>,
+    /// Most open MCP sessions of one agent and human; a further one ends the one that was idle longest. Default: 256.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub(super) sessions_per_caller: Option<usize>,
+    /// How long an MCP session may be idle before it ends, `1m` to `24h`. Default: `30m`.
+    pub(super) session_idle: Option<String>,
 }
 
 /// Who is served over stdio.
