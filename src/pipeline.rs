@@ -171,6 +171,7 @@ impl Pipeline {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 protocol: String::new(),
             },
+            source: None,
         };
         let call = CallId::fresh();
         let Some(Value::Object(mut arguments)) = plan.input.clone() else {

@@ -52,6 +52,7 @@ mod tests {
             human: Human::new("ann"),
             session: who().session,
             client: ClientInfo::default(),
+            source: None,
         };
         let what = What::Refused { code: Code::Forbidden, message: "no".into(), operator_detail: None, plan: None };
         Event { at: clock.now(), call: None, caller: Some(caller), what }

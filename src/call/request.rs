@@ -1,5 +1,7 @@
 //! `ToolRequest`: what arrived, and from whom.
 
+use core::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -29,6 +31,9 @@ pub struct Caller {
     pub session: SessionId,
     /// What the client says of itself; recorded, never trusted.
     pub client: ClientInfo,
+    /// The address of the connection's other end; `None` over stdio.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<IpAddr>,
 }
 
 /// What an MCP client says of itself.

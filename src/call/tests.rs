@@ -43,6 +43,7 @@ fn validated(
             human: Human::new("ann"),
             session: SessionId::new("session"),
             client: ClientInfo::default(),
+            source: None,
         },
     };
     validate(request, &catalog, &models, &[account(stage)], tickets)

@@ -217,6 +217,7 @@ mod tests {
             human: Human::new("dana"),
             session: SessionId::new("s-1"),
             client: ClientInfo::default(),
+            source: None,
         };
         let mut head = chain::empty();
         let mut lines = Vec::new();

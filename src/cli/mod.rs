@@ -14,6 +14,7 @@ mod problems;
 mod reload;
 pub mod sandbox;
 mod serve;
+mod serve_http;
 pub mod token;
 mod wiring;
 
@@ -54,8 +55,8 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 #[expect(clippy::large_enum_variant, reason = "there is one of it in a process")]
 enum Command {
-    /// Serve MCP over standard input and output.
-    Serve,
+    /// Serve MCP, over standard input and output or over HTTP.
+    Serve(serve::ServeArgs),
     /// Check, list and show manifests.
     Manifest(manifest::ManifestArgs),
     /// Check the configuration.
@@ -107,7 +108,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
     let config = cli.config.as_deref();
     let store = || wiring::configuration(config).map(|config| config.store);
     match cli.command {
-        Command::Serve => serve::run(config).await.map(|()| ExitCode::SUCCESS),
+        Command::Serve(args) => serve::run(&args, config).await.map(|()| ExitCode::SUCCESS),
         Command::Manifest(args) => manifest::run(&args, config),
         Command::Config(args) => config::run(&args, config),
         Command::Policy(args) => policy::run(&args, config).await,

@@ -1,29 +1,78 @@
-//! `countersign serve`: MCP over standard input and output.
+//! `countersign serve`: MCP over standard input and output, or over HTTP (`serve_http`).
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Failure, reload, wiring};
+use clap::Args;
+
+use super::{Failure, reload, serve_http, wiring};
 use crate::audit::event::{Event, What};
 use crate::execute::reconcile::reconcile;
-use crate::mcp::server::{Served, Server};
+use crate::mcp::sealed::Sealer;
+use crate::mcp::server::{Served, Session, Shared};
 use crate::mcp::stdio;
 use crate::names::SessionId;
 use crate::pipeline::Pipeline;
 use crate::ports::StoreError;
+use crate::store::sealing_key;
 
 /// How long running calls are waited for at the end.
 const MOST_GRACE: Duration = Duration::from_secs(30);
 
+/// What is served, and where.
+#[derive(Debug, Args)]
+pub(super) struct ServeArgs {
+    /// Serve agents, and people with their browsers, over HTTP; at ADDR instead of the configured `[http] listen`.
+    #[arg(long, value_name = "ADDR", num_args = 0..=1)]
+    #[expect(clippy::option_option, reason = "clap's form of an option with an optional value")]
+    http: Option<Option<SocketAddr>>,
+}
+
 /// Serves until the client closes its end or a signal comes.
-pub(super) async fn run(config: Option<&Path>) -> Result<(), Failure> {
+pub(super) async fn run(args: &ServeArgs, config: Option<&Path>) -> Result<(), Failure> {
+    match args.http {
+        Some(listen) => serve_http::run(config, listen).await,
+        None => over_stdio(config).await,
+    }
+}
+
+async fn over_stdio(config: Option<&Path>) -> Result<(), Failure> {
     let pipeline = wiring::pipeline(config).await?;
+    ready(&pipeline).await?;
+    let world = pipeline.world();
+    let served = Served {
+        agent: world.config.caller.agent.clone(),
+        human: world.config.caller.human.clone(),
+        session: Session::Of(SessionId::new(ulid::Ulid::generate().to_string().to_lowercase())),
+    };
+    stdio::serve(shared(&pipeline)?.server(served), grace(&pipeline)).await?;
+    Ok(())
+}
+
+/// What the servers of all callers share.
+pub(super) fn shared(pipeline: &Pipeline) -> Result<Arc<Shared<Pipeline>>, Failure> {
+    let world = pipeline.world();
+    let timeout = world.config.limits.confirmation_timeout;
+    let key = sealing_key(&world.config.store)?;
+    let sealer = Sealer::new(&key, Arc::clone(&world.clock), Arc::clone(&world.store), timeout)?;
+    Ok(Arc::new(Shared::new(Arc::new(pipeline.clone()), sealer, timeout)))
+}
+
+/// How long running calls are waited for at the end.
+pub(super) fn grace(pipeline: &Pipeline) -> Duration {
+    pipeline.world().config.limits.call_timeout.min(MOST_GRACE)
+}
+
+/// What comes before the first request: proofs where they are required, the record of the start, and what goes on beside
+/// all requests.
+pub(super) async fn ready(pipeline: &Pipeline) -> Result<(), Failure> {
     let world = pipeline.world();
     if world.config.policy.require_proof {
         reload::proved(&world.config, &world.policies.now(), "the policies").await?;
     }
-    started(&pipeline).await?;
+    started(pipeline).await?;
     for account in world.config.accounts.iter().filter(|a| a.read_role.is_none() || a.change_role.is_none()) {
         tracing::warn!(
             account = account.name,
@@ -33,16 +82,6 @@ pub(super) async fn run(config: Option<&Path>) -> Result<(), Failure> {
     }
     tokio::spawn(settle_unknown(pipeline.clone()));
     tokio::spawn(reload::run(pipeline.clone()));
-    let served = Served {
-        agent: world.config.caller.agent.clone(),
-        human: world.config.caller.human.clone(),
-        session: SessionId::new(ulid::Ulid::generate().to_string().to_lowercase()),
-    };
-    let timeout = world.config.limits.confirmation_timeout;
-    let (clock, store) = (Arc::clone(&world.clock), Arc::clone(&world.store));
-    let server = Server::new(Arc::new(pipeline.clone()), served, clock, store, timeout)?;
-    let grace = world.config.limits.call_timeout.min(MOST_GRACE);
-    stdio::serve(server, grace).await?;
     Ok(())
 }
 

@@ -17,8 +17,12 @@ use crate::store::SqliteStore;
 
 /// Reads the configuration and the manifests, opens the store, and refuses to start where anything is wrong.
 pub(super) async fn pipeline(config: Option<&Path>) -> Result<Pipeline, Failure> {
+    pipeline_of(configuration(config)?).await
+}
+
+/// As [`pipeline`], of a configuration that was read already.
+pub(super) async fn pipeline_of(config: Config) -> Result<Pipeline, Failure> {
     let models = Models::embedded()?;
-    let config = load(config, &models)?;
     let iam = IamFacts::embedded()?;
     let catalog = Catalog::load(&config.manifests, &models, &iam)?;
     let policies = InForce::new(policy_files::load(&config, &catalog)?);

@@ -3,7 +3,6 @@
 //! What counts is the text in the form's only field, never the button that was pressed. The form has no default, no
 //! placeholder and no choices, so that a client that answers for its person has nothing to answer with.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -260,11 +259,11 @@ impl Asker for InCall {
 }
 
 /// Asks with the call's result, and gives out the answer that came with the next call (MCP 2026-07-28).
-pub struct AcrossCalls {
+pub struct AcrossCalls<'a> {
     progress: Progress,
     can_show_forms: bool,
     can_open_pages: bool,
-    sealer: Arc<Sealer>,
+    sealer: &'a Sealer,
     resumes: Option<PlanId>,
     returned: Mutex<Returned>,
 }
@@ -282,12 +281,12 @@ enum Returned {
     Taken,
 }
 
-impl AcrossCalls {
+impl<'a> AcrossCalls<'a> {
     /// For the call `binding` names, with what the client sent along.
     pub fn new(
         progress: Progress,
         context: &RequestContext<RoleServer>,
-        sealer: Arc<Sealer>,
+        sealer: &'a Sealer,
         binding: &Binding,
         state: Option<String>,
         responses: Option<InputResponses>,
@@ -313,7 +312,7 @@ impl AcrossCalls {
 }
 
 #[async_trait]
-impl Asker for AcrossCalls {
+impl Asker for AcrossCalls<'_> {
     fn resumes(&self) -> Option<PlanId> {
         self.resumes.clone()
     }

@@ -7,9 +7,11 @@
 
 pub mod desk;
 pub mod elicit;
+pub mod http;
 pub mod present;
 pub mod sealed;
 pub mod server;
+mod sessions;
 pub mod stdio;
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! The sealed state that ties a question to the call that brings its answer (MCP 2026-07-28, `requestState`).
 //!
 //! The client keeps the state between the two calls, so it is in an attacker's hands. It is authenticated with a key
-//! that lives and dies with this process, is worth something only for the very call it was made for, expires, and is
-//! used once, by the store's own record. It holds no secret: the client can read it.
+//! that all processes before one store share and nobody else knows, is worth something only for the very call it was made
+//! for, expires, and is used once, by the store's own record. It holds no secret: the client can read it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::approval::ask::{Answer, Page, Prompt};
 use crate::approval::redeem::Suspension;
 use crate::call::request::{Caller, ToolRequest};
 use crate::digest::{Digest, NotCanonical, canonical_json};
-use crate::names::PlanId;
+use crate::names::{PlanId, SessionId};
 use crate::ports::{Clock, Store};
 
 /// The domain of argument digests.
@@ -59,12 +59,20 @@ pub struct Binding {
 
 impl Binding {
     /// Binds to the caller (agent, human, session and what the client says of itself), the tool and all arguments.
+    /// A person may walk from one network into another meanwhile: the address is left out.
     pub fn of(request: &ToolRequest) -> Result<Self, NotCanonical> {
         Ok(Self {
-            caller: request.caller.clone(),
+            caller: Caller { source: None, ..request.caller.clone() },
             tool: request.tool.clone(),
             arguments: Digest::of(ARGUMENTS_DOMAIN, &request.arguments)?,
         })
+    }
+
+    /// The same for any session: for calls of a version that knows none, so that an answer is not void because the
+    /// session their budgets are counted in ended meanwhile.
+    pub fn in_any_session(mut self) -> Self {
+        self.caller.session = SessionId::new("any");
+        self
     }
 
     fn associated_data(&self) -> Result<Vec<u8>, NotCanonical> {
@@ -112,11 +120,14 @@ pub struct Question {
 }
 
 impl Sealer {
-    /// A sealer with a fresh random key. Answers count for `valid_for` after the question.
-    pub fn new(clock: Arc<dyn Clock>, store: Arc<dyn Store>, valid_for: Duration) -> Result<Self, SealError> {
-        let mut key = vec![0_u8; RequestStateCodec::MIN_KEY_LENGTH];
-        getrandom::fill(&mut key)?;
-        Ok(Self { codec: RequestStateCodec::try_new(key)?, clock, store, valid_for })
+    /// A sealer with a secret key (32 bytes). Answers count for `valid_for` after the question.
+    pub fn new(
+        key: &[u8; 32],
+        clock: Arc<dyn Clock>,
+        store: Arc<dyn Store>,
+        valid_for: Duration,
+    ) -> Result<Self, SealError> {
+        Ok(Self { codec: RequestStateCodec::try_new(key.to_vec())?, clock, store, valid_for })
     }
 
     /// Seals what is `asked` for the call `binding` names.

@@ -1,6 +1,7 @@
 //! The MCP server: lists the tools, and hands every call to the desk.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,17 +13,18 @@ use rmcp::model::{
 };
 use rmcp::service::{NotificationContext, RequestContext, RoleServer};
 use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::desk::Desk;
 use super::elicit::{AcrossCalls, InCall, Progress};
 use super::present::{self, NotPresentable};
-use super::sealed::{Binding, SealError, Sealer};
+use super::sealed::{Binding, Sealer};
+use super::sessions::{Happening, Visit};
 use crate::approval::ask::Asker;
 use crate::audit::record::{Answered, Recorded};
 use crate::call::request::{Caller, ClientInfo, ToolRequest};
+use crate::http::Source;
 use crate::names::{Agent, CallId, Human, SessionId};
-use crate::ports::{Clock, Store};
 use crate::text::escape::quoted;
 
 /// The MCP versions that are served.
@@ -61,38 +63,69 @@ pub struct Served {
     /// The human it acts for.
     pub human: Human,
     /// The session.
-    pub session: SessionId,
+    pub session: Session,
 }
 
-/// The MCP server for one caller.
-pub struct Server<D> {
+/// In which session calls are counted.
+#[derive(Clone, Debug)]
+pub enum Session {
+    /// The one of this process's pipes.
+    Of(SessionId),
+    /// One that the client opened over HTTP; where the protocol knows none, a span of time stands for it, and may end in
+    /// the midst of a conversation.
+    OverHttp {
+        /// What happens in the session, or in the one request.
+        visit: Arc<Visit>,
+        /// What stands for a session.
+        span: SessionId,
+    },
+}
+
+impl Session {
+    fn id(&self) -> &SessionId {
+        match self {
+            Self::Of(id) => id,
+            Self::OverHttp { visit, span } => visit.session().unwrap_or(span),
+        }
+    }
+
+    fn is_one(&self) -> bool {
+        match self {
+            Self::Of(_) => true,
+            Self::OverHttp { visit, .. } => visit.session().is_some(),
+        }
+    }
+
+    /// While what is returned is there the session isn't idle.
+    fn begin(&self) -> Option<Happening> {
+        match self {
+            Self::Of(_) => None,
+            Self::OverHttp { visit, .. } => Some(visit.begin()),
+        }
+    }
+}
+
+/// What the servers of all callers share; one per process.
+pub struct Shared<D> {
     desk: Arc<D>,
-    served: Served,
-    sealer: Arc<Sealer>,
+    sealer: Sealer,
     confirmation_timeout: Duration,
     still_waiting: Duration,
     running: Arc<Semaphore>,
     closing: CancellationToken,
 }
 
-impl<D: Desk> Server<D> {
-    /// A server before `desk`. A person has `confirmation_timeout` for an answer.
-    pub fn new(
-        desk: Arc<D>,
-        served: Served,
-        clock: Arc<dyn Clock>,
-        store: Arc<dyn Store>,
-        confirmation_timeout: Duration,
-    ) -> Result<Self, SealError> {
-        Ok(Self {
+impl<D: Desk> Shared<D> {
+    /// Before `desk`. A person has `confirmation_timeout` for an answer.
+    pub fn new(desk: Arc<D>, sealer: Sealer, confirmation_timeout: Duration) -> Self {
+        Self {
             desk,
-            served,
-            sealer: Arc::new(Sealer::new(clock, store, confirmation_timeout)?),
+            sealer,
             confirmation_timeout,
             still_waiting: STILL_WAITING,
             running: Arc::new(Semaphore::new(CALLS_AT_ONCE as usize)),
             closing: CancellationToken::new(),
-        })
+        }
     }
 
     /// Tells a client that wants to know so often that the person is still being waited for; without this, every 15
@@ -101,7 +134,13 @@ impl<D: Desk> Server<D> {
         Self { still_waiting, ..self }
     }
 
-    /// Cancel it to end the session: nothing more is read, nobody is asked any more.
+    /// A server for one caller.
+    pub fn server(self: &Arc<Self>, served: Served) -> Server<D> {
+        let closing = self.closing.child_token();
+        Server { shared: Arc::clone(self), served, _ends: closing.clone().drop_guard(), closing }
+    }
+
+    /// Cancel it to end all sessions: nobody is asked any more.
     pub fn closing(&self) -> CancellationToken {
         self.closing.clone()
     }
@@ -112,6 +151,26 @@ impl<D: Desk> Server<D> {
         async move {
             let _all = running.acquire_many(CALLS_AT_ONCE).await;
         }
+    }
+}
+
+/// The MCP server for one caller.
+pub struct Server<D> {
+    shared: Arc<Shared<D>>,
+    served: Served,
+    closing: CancellationToken,
+    _ends: DropGuard,
+}
+
+impl<D: Desk> Server<D> {
+    /// Cancel it to end the session: nothing more is read, nobody is asked any more.
+    pub fn closing(&self) -> CancellationToken {
+        self.closing.clone()
+    }
+
+    /// Waits until no call is running.
+    pub fn idle(&self) -> impl Future<Output = ()> + Send + use<D> {
+        self.shared.idle()
     }
 
     fn request(&self, params: &mut CallToolRequestParams, context: &RequestContext<RoleServer>) -> ToolRequest {
@@ -126,8 +185,9 @@ impl<D: Desk> Server<D> {
             caller: Caller {
                 agent: self.served.agent.clone(),
                 human: self.served.human.clone(),
-                session: self.served.session.clone(),
+                session: self.served.session.id().clone(),
                 client: ClientInfo { name, version, protocol },
+                source: source(context),
             },
         }
     }
@@ -144,7 +204,7 @@ impl<D: Desk> Server<D> {
         let call = request.call.clone();
         let tool = quoted(&request.tool, 64);
         let started = tokio::time::Instant::now();
-        let mut handled = self.desk.handle(request, asker, cancel.clone());
+        let mut handled = self.shared.desk.handle(request, asker, cancel.clone());
         let recorded = tokio::select! {
             recorded = &mut handled => recorded,
             () = context.ct.cancelled() => { cancel.cancel(); handled.await }
@@ -173,6 +233,12 @@ impl<D: Desk> Server<D> {
     }
 }
 
+/// Where a request came from, if it came over HTTP.
+fn source(context: &RequestContext<RoleServer>) -> Option<IpAddr> {
+    let parts = context.extensions.get::<http::request::Parts>()?;
+    parts.extensions.get::<Source>().map(|source| source.0)
+}
+
 impl<D: Desk> ServerHandler for Server<D> {
     fn get_info(&self) -> ServerConfig {
         ServerConfig::new(ServerCapabilities::builder().enable_tools().enable_tool_list_changed().build())
@@ -192,7 +258,7 @@ impl<D: Desk> ServerHandler for Server<D> {
         if request.is_some_and(|request| request.cursor.is_some()) {
             return Err(ErrorData::invalid_params("there is no such page: all tools are on the first", None));
         }
-        let mut tools = self.desk.tools(&self.served.agent, &self.served.human);
+        let mut tools = self.shared.desk.tools(&self.served.agent, &self.served.human);
         tools.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(ListToolsResult::with_all_items(tools.into_iter().map(present::tool).collect())
             .with_ttl_ms(LIST_TTL_MS)
@@ -200,7 +266,7 @@ impl<D: Desk> ServerHandler for Server<D> {
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
-        self.desk.tool(name).map(present::tool)
+        self.shared.desk.tool(name).map(present::tool)
     }
 
     async fn call_tool(
@@ -212,21 +278,23 @@ impl<D: Desk> ServerHandler for Server<D> {
             tracing::error!(%error, "a tool call's answer could not be shown");
             ErrorData::internal_error("the answer could not be shown; nothing was confirmed by it", None)
         };
-        let _running = self.running.acquire().await.map_err(|error| unable(&error))?;
+        let _happening = self.served.session.begin();
+        let _running = self.shared.running.acquire().await.map_err(|error| unable(&error))?;
         let across_calls = context.protocol_version().is_some_and(|version| version >= ProtocolVersion::V_2026_07_28);
         let (state, responses) = (params.request_state.take(), params.input_responses.take());
         let request = self.request(&mut params, &context);
         let binding = Binding::of(&request).map_err(|error| unable(&error))?;
+        let binding = if self.served.session.is_one() { binding } else { binding.in_any_session() };
         let cancel = CancellationToken::new();
         let progress = Progress::of(&context, cancel.clone());
 
         let shown: Result<CallToolResponse, NotPresentable> = if across_calls {
-            let sealer = Arc::clone(&self.sealer);
+            let sealer = &self.shared.sealer;
             let asker = AcrossCalls::new(progress, &context, sealer, &binding, state, responses);
             let recorded = self.handle(request, &asker, &context, cancel).await?;
-            present::result(&recorded, Some((&self.sealer, &binding)))
+            present::result(&recorded, Some((sealer, &binding)))
         } else {
-            let asker = InCall::new(progress, self.confirmation_timeout, self.still_waiting);
+            let asker = InCall::new(progress, self.shared.confirmation_timeout, self.shared.still_waiting);
             let recorded = self.handle(request, &asker, &context, cancel).await?;
             present::result(&recorded, None)
         };
@@ -236,7 +304,7 @@ impl<D: Desk> ServerHandler for Server<D> {
     /// Clients of the older versions are told when there may be other tools. The newest has no such message without a
     /// subscription: there the list's time to live does it.
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
-        let Some(mut changes) = self.desk.changes() else { return };
+        let Some(mut changes) = self.shared.desk.changes() else { return };
         let closing = self.closing.clone();
         tokio::spawn(async move {
             loop {

@@ -54,7 +54,7 @@ impl Surroundings<'_> {
             scoped_credentials: role.is_some(),
             client: caller.client.name.clone(),
             client_trust: self.config.clients.get(&caller.client.name).copied().unwrap_or_default(),
-            source_ip: None,
+            source_ip: caller.source,
         })
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! # Files
 //! Beside the database lie `audit.head` (the chain's end, kept apart so that a cut-off end shows) and `instances/`
-//! (one locked file for each living process), and `checkpoint.key` (which signs checkpoints). All belong to the user alone: files 0600, new folders 0700. The folder
+//! (one locked file for each living process), `checkpoint.key` (which signs checkpoints) and `sealing.key` (what open
+//! questions are sealed with). All belong to the user alone: files 0600, new folders 0700. The folder
 //! must be on a local disk, because locks and write-ahead logs don't work over a network.
 //!
 //! # Who writes
@@ -35,6 +36,7 @@ mod grants;
 mod head;
 mod instance;
 mod key_files;
+mod keys;
 mod people;
 mod plans;
 mod reader;
@@ -47,5 +49,6 @@ mod writer;
 mod tests;
 
 pub use checkpointer::{Checkpointer, NoCheckpoint, Rotation};
+pub use keys::sealing_key;
 pub use reader::Reader;
 pub use sqlite::{Options, SqliteStore};

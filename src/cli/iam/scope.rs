@@ -63,6 +63,7 @@ pub(super) fn run(args: &ScopeArgs, bench: &Bench) -> Result<ExitCode, Failure> 
             human: bench.config.caller.human.clone(),
             session: SessionId::new("iam-scope"),
             client: ClientInfo::default(),
+            source: None,
         },
     };
     let told = |refused: crate::call::refused::Refused| format!("{}: {}", refused.message, refused.hint);

@@ -25,7 +25,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use self::desk::FakeDesk;
-use super::server::{Served, Server};
+use super::sealed::Sealer;
+use super::server::{Served, Server, Shared};
 use super::stdio::{ServeError, serve_on};
 use crate::names::{Agent, Human, SessionId};
 use crate::testing::FixedClock;
@@ -128,10 +129,14 @@ struct Session {
 /// A server before a fresh desk; `patience` is how long it waits for the person.
 async fn server(patience: Duration) -> (Server<FakeDesk>, Arc<FakeDesk>, FixedClock) {
     let (clock, desk) = (FixedClock::default(), Arc::new(FakeDesk::open().await));
-    let served =
-        Served { agent: Agent::new("test-agent"), human: Human::new("ana"), session: SessionId::new("session-1") };
-    let server = Server::new(desk.clone(), served, Arc::new(clock.clone()), desk.store.clone(), patience).unwrap();
-    (server, desk, clock)
+    let served = Served {
+        agent: Agent::new("test-agent"),
+        human: Human::new("ana"),
+        session: crate::mcp::server::Session::Of(SessionId::new("session-1")),
+    };
+    let sealer = Sealer::new(&[7; 32], Arc::new(clock.clone()), desk.store.clone(), patience).unwrap();
+    let shared = Shared::new(desk.clone(), sealer, patience).telling_every(Duration::from_millis(20));
+    (Arc::new(shared).server(served), desk, clock)
 }
 
 fn serve(server: Server<FakeDesk>) -> (DuplexStream, JoinHandle<Result<(), ServeError>>) {
@@ -147,7 +152,6 @@ impl Session {
 
     async fn with_patience(act: Act, version: ProtocolVersion, patience: Duration) -> Self {
         let (server, desk, clock) = server(patience).await;
-        let server = server.telling_every(Duration::from_millis(20));
         let closing = server.closing();
         let (ours, served) = serve(server);
         let lifecycle = if version == NEWEST {

@@ -228,7 +228,7 @@ fn request(caller: Caller) -> ToolRequest {
 
 fn caller() -> Caller {
     let client = ClientInfo { name: "a".into(), version: "1".into(), protocol: "2026-07-28".into() };
-    Caller { agent: Agent::new("a"), human: Human::new("ana"), session: SessionId::new("s"), client }
+    Caller { agent: Agent::new("a"), human: Human::new("ana"), session: SessionId::new("s"), client, source: None }
 }
 
 fn prompt() -> Prompt {
@@ -242,7 +242,7 @@ fn prompt() -> Prompt {
 }
 
 fn sealer(store: Arc<dyn Store>) -> Sealer {
-    Sealer::new(Arc::new(FixedClock::default()), store, Duration::from_secs(20)).unwrap()
+    Sealer::new(&[7; 32], Arc::new(FixedClock::default()), store, Duration::from_secs(20)).unwrap()
 }
 
 #[tokio::test]

@@ -171,6 +171,7 @@ impl Desk {
                 human: Human::new(human),
                 session: SessionId::new("s"),
                 client: ClientInfo::default(),
+                source: None,
             },
         };
         let recorded = self.pipeline.handle(request, person, CancellationToken::new()).await?;

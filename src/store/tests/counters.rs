@@ -20,6 +20,7 @@ fn refused_to(agent: &str, code: Code, at: Timestamp) -> Event {
         human: Human::new("dana"),
         session: SessionId::new("session-1"),
         client: ClientInfo::default(),
+        source: None,
     };
     let what = What::Refused { code, message: "no".into(), operator_detail: None, plan: None };
     Event { at, call: None, caller: Some(caller), what }
