@@ -1,19 +1,19 @@
-//! A deployed role held against what is needed, in both directions: what is missing, and what is too much.
+//! A deployed role held against what is needed, in both directions: what is missing, and what is too much. What can't be
+//! judged here is told as such, never passed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
-
 use super::actions::{compressed, expanded};
+use super::condition::{self, Condition, Known, Verdict, judge, leaves_only, requires};
 use super::deployed::{Deployed, Matcher, Policy, Statement};
-use super::glob::{covers, covers_action};
+use super::glob::{covers, covers_action, meets};
 use super::needs::{Permission, RoleNeeds};
-use super::role::{ASSUME, ASSUMING};
+use super::{bounds, trust};
 use crate::aws::iam::IamFacts;
 use crate::config::Account;
+use crate::ports::Purpose;
 
 const REQUESTED_REGION: &str = "aws:RequestedRegion";
-const EXTERNAL_ID: &str = "sts:ExternalId";
 
 /// Patterns of one line; more are counted.
 const SHOWN: usize = 8;
@@ -25,87 +25,108 @@ pub struct Difference {
     pub missing: Vec<String>,
     /// What it has beyond.
     pub too_much: Vec<String>,
+    /// What isn't understood here, so that a person must look.
+    pub unclear: Vec<String>,
+}
+
+/// What a deployed role is held against.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// What it needs.
+    pub needs: &'a RoleNeeds,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// The account, with the roles' ARNs as they are configured.
+    pub account: &'a Account,
+    /// The ARN of the server's own identity, which alone may assume it.
+    pub trusted: &'a str,
+    /// IAM's facts.
+    pub iam: &'a IamFacts,
 }
 
 impl Difference {
     /// True where there is none.
     pub fn is_none(&self) -> bool {
-        self.missing.is_empty() && self.too_much.is_empty()
+        self.missing.is_empty() && self.too_much.is_empty() && self.unclear.is_empty()
+    }
+
+    pub(super) fn missing(&mut self, line: String) {
+        add(&mut self.missing, line);
+    }
+
+    pub(super) fn too_much(&mut self, line: String) {
+        add(&mut self.too_much, line);
+    }
+
+    pub(super) fn unclear(&mut self, line: String) {
+        add(&mut self.unclear, line);
     }
 }
 
-/// Compares a deployed role with what is needed. A document's conditions that can't be judged count as narrowing: then the
-/// permission is told as missing rather than taken for granted.
-pub fn compare(deployed: &Deployed, needs: &RoleNeeds, account: &Account, iam: &IamFacts) -> Difference {
+fn add(lines: &mut Vec<String>, line: String) {
+    if !lines.contains(&line) {
+        lines.push(line);
+    }
+}
+
+/// Compares a deployed role with what is needed.
+pub fn compare(deployed: &Deployed, wanted: Wanted<'_>) -> Difference {
     let mut difference = Difference::default();
-    trust(&deployed.trust, account, &mut difference);
-    missing(deployed, needs, iam, &mut difference.missing);
-    too_much(deployed, needs, iam, &mut difference.too_much);
+    identity(deployed, wanted, &mut difference);
+    trust::compare(&deployed.trust, wanted.account, wanted.trusted, &mut difference);
+    bounds::compare(deployed.boundary.as_ref(), wanted, &mut difference);
+    missing(deployed, wanted, &mut difference);
+    too_much(deployed, wanted, &mut difference);
     difference
 }
 
-fn trust(policy: &Policy, account: &Account, difference: &mut Difference) {
-    let allowing: Vec<&Statement> = policy.statements.iter().filter(|statement| statement.allows).collect();
-    for action in ASSUMING {
-        if !allowing.iter().any(|statement| statement.actions.takes_action(action)) {
-            difference.missing.push(format!("its trust policy does not allow `{action}`"));
-        }
-    }
-    for statement in allowing {
-        let ids = statement.conditions.iter().find(|(_, key, _)| key.eq_ignore_ascii_case(EXTERNAL_ID));
-        match (&account.external_id, ids) {
-            // the other actions give no credentials
-            (Some(id), None) if statement.actions.takes_action(ASSUME) => {
-                let line = format!("its trust policy does not ask for the external id `{id}`");
-                difference.too_much.push(line);
-            }
-            (Some(id), Some((_, _, values))) if !values.contains(id) => {
-                difference.missing.push(format!("its trust policy asks for another external id than `{id}`"));
-            }
-            (None, Some(_)) => {
-                let line = "its trust policy asks for an external id, and none is configured (`external_id`)";
-                difference.missing.push(line.to_owned());
-            }
-            _ => {}
-        }
-        let anybody = |value: &Value| value == "*" || value.get("AWS").is_some_and(|aws| aws == "*");
-        if anybody(&statement.principal) {
-            difference.too_much.push("its trust policy lets anybody assume it".to_owned());
-        }
+/// IAM finds roles by their last name alone, in the account of whoever asks.
+fn identity(deployed: &Deployed, wanted: Wanted<'_>, difference: &mut Difference) {
+    let (key, configured) = match wanted.purpose {
+        Purpose::Read => ("read_role", &wanted.account.read_role),
+        Purpose::Change => ("change_role", &wanted.account.change_role),
+    };
+    if let Some(configured) = configured.as_ref().filter(|configured| **configured != deployed.arn) {
+        difference.missing(format!(
+            "the role that was read is `{}`, not `{configured}`: correct `{key}`, or read with an identity of account {}",
+            deployed.arn, wanted.account.id
+        ));
     }
 }
 
-fn missing(deployed: &Deployed, needs: &RoleNeeds, iam: &IamFacts, lines: &mut Vec<String>) {
-    if deployed.boundary.is_none() {
-        lines.push("it has no permission boundary".to_owned());
-    }
+/// Why a permission isn't there.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Lack {
+    Surely(&'static str),
+    Perhaps(String),
+}
+
+fn missing(deployed: &Deployed, Wanted { needs, iam, .. }: Wanted<'_>, difference: &mut Difference) {
     if let Some(name) = needs.managed().filter(|name| !deployed.managed.iter().any(|attached| attached == name)) {
-        lines.push(format!("AWS's `{name}` is not attached, which covers families"));
+        difference.missing(format!("AWS's `{name}` is not attached, which covers families"));
     }
-    let mut lacking: BTreeMap<(&str, &str), Lacking<'_>> = BTreeMap::new();
+    let policies: Vec<&Policy> = deployed.policies.iter().collect();
+    let boundary: Vec<&Policy> = deployed.boundary.iter().map(|bounds| &bounds.policy).collect();
+    let mut lacking: BTreeMap<(Lack, &str), Lacking<'_>> = BTreeMap::new();
     for (permission, tools) in needs.iter() {
-        let policies: Vec<&Policy> = deployed.policies.iter().collect();
-        let why = if !allowed(&policies, permission) {
-            "not allowed"
-        } else if denied(&policies, permission) {
-            "denied"
-        } else if deployed
-            .boundary
-            .iter()
-            .any(|boundary| !allowed(&[boundary], permission) || denied(&[boundary], permission))
-        {
-            "beyond the permission boundary"
-        } else {
-            continue;
-        };
-        let lacking = lacking.entry((why, permission.resource.as_str())).or_default();
-        lacking.actions.insert(&permission.action);
-        lacking.tools.extend(tools.iter().map(String::as_str));
+        let mut lacks = vec![lack(&policies, permission, ["not allowed", "denied", "denied in part"])];
+        if !boundary.is_empty() {
+            lacks.push(lack(&boundary, permission, ["beyond the permission boundary"; 3]));
+        }
+        for lack in lacks.into_iter().flatten().take(1) {
+            let lacking = lacking.entry((lack, permission.resource.as_str())).or_default();
+            lacking.actions.insert(&permission.action);
+            lacking.tools.extend(tools.iter().map(String::as_str));
+        }
     }
-    for ((why, resource), Lacking { actions, tools }) in lacking {
+    for ((lack, resource), Lacking { actions, tools }) in lacking {
         let actions = some(compressed(actions, iam));
         let tools: Vec<&str> = tools.into_iter().collect();
-        lines.push(format!("{actions} on {resource}: {why} (for {})", tools.join(", ")));
+        let tools = tools.join(", ");
+        match lack {
+            Lack::Surely(why) => difference.missing(format!("{actions} on {resource}: {why} (for {tools})")),
+            Lack::Perhaps(why) => difference.unclear(format!("{actions} on {resource}: {why} (for {tools})")),
+        }
     }
 }
 
@@ -116,73 +137,105 @@ struct Lacking<'a> {
     tools: BTreeSet<&'a str>,
 }
 
-fn allowed(policies: &[&Policy], need: &Permission) -> bool {
-    policies.iter().flat_map(|policy| &policy.statements).filter(|statement| statement.allows).any(|statement| {
-        statement.actions.takes_action(&need.action)
-            && statement.resources.takes(&need.resource)
-            && statement.conditions.iter().all(|condition| holds(condition, need))
-    })
-}
-
-/// True where a condition of a statement surely holds for a need.
-fn holds(condition: &(String, String, Vec<String>), need: &Permission) -> bool {
-    let (operator, key, values) = condition;
-    if key.eq_ignore_ascii_case(REQUESTED_REGION) && (operator == "StringEquals" || operator == "StringLike") {
-        return need.regions.iter().all(|region| values.iter().any(|value| covers(value, region)));
-    }
-    need.conditions.contains(condition)
-}
-
-/// True where an unconditional statement denies it, or a part of it.
-fn denied(policies: &[&Policy], need: &Permission) -> bool {
-    let denying = policies.iter().flat_map(|policy| &policy.statements).filter(|statement| !statement.allows);
-    denying.filter(|statement| statement.conditions.is_empty()).any(|statement| {
-        statement.actions.takes_action(&need.action)
-            && match &statement.resources {
-                Matcher::Any(patterns) => {
-                    patterns.iter().any(|one| covers(one, &need.resource) || covers(&need.resource, one))
-                }
-                Matcher::NoneOf(patterns) => !patterns.iter().any(|one| covers(one, &need.resource)),
+/// Why policies don't give a permission; `words` for what isn't allowed, what is denied, and what is in part.
+fn lack(policies: &[&Policy], need: &Permission, words: [&'static str; 3]) -> Option<Lack> {
+    let [not_allowed, denied, in_part] = words;
+    let statements = || policies.iter().flat_map(|policy| &policy.statements);
+    let takes = |statement: &&Statement| statement.actions.takes_action(&need.action);
+    let (mut allowed, mut only) = (false, None);
+    for statement in statements().filter(|one| one.allows).filter(takes) {
+        if statement.resources.takes(&need.resource) {
+            match conditions(statement, need) {
+                (Verdict::Always, _) => allowed = true,
+                (Verdict::Unknown, condition) => only = condition,
+                (Verdict::Never | Verdict::Sometimes, _) => {}
             }
-    })
+        }
+    }
+    if !allowed {
+        let perhaps = only.map(|condition| Lack::Perhaps(format!("allowed only under {}", condition::told(condition))));
+        return perhaps.or(Some(Lack::Surely(not_allowed)));
+    }
+    let mut perhaps = None;
+    for statement in statements().filter(|one| !one.allows).filter(takes) {
+        if statement.resources.meets(&need.resource) {
+            match conditions(statement, need) {
+                (Verdict::Always, _) if statement.resources.takes(&need.resource) => return Some(Lack::Surely(denied)),
+                (Verdict::Always | Verdict::Sometimes, _) => return Some(Lack::Surely(in_part)),
+                (Verdict::Unknown, Some(condition)) => {
+                    perhaps = Some(Lack::Perhaps(format!("denied under {}", condition::told(condition))));
+                }
+                (Verdict::Never | Verdict::Unknown, _) => {}
+            }
+        }
+    }
+    perhaps
 }
 
-fn too_much(deployed: &Deployed, needs: &RoleNeeds, iam: &IamFacts, lines: &mut Vec<String>) {
+/// Whether all conditions of a statement hold for a need, and the one that can't be judged.
+fn conditions<'s>(statement: &'s Statement, need: &Permission) -> (Verdict, Option<&'s Condition>) {
+    let mut all = (Verdict::Always, None);
+    for condition in &statement.conditions {
+        match holds(condition, need) {
+            Verdict::Always => {}
+            Verdict::Never => return (Verdict::Never, None),
+            Verdict::Sometimes if all.0 == Verdict::Always => all.0 = Verdict::Sometimes,
+            Verdict::Sometimes => {}
+            Verdict::Unknown => all = (Verdict::Unknown, Some(condition)),
+        }
+    }
+    all
+}
+
+/// Whether a condition of a statement holds for a need, whose own conditions say what its calls are like.
+fn holds(condition: &Condition, need: &Permission) -> Verdict {
+    if need.conditions.contains(condition) {
+        return Verdict::Always;
+    }
+    let key = &condition.1;
+    if key.eq_ignore_ascii_case(REQUESTED_REGION) {
+        let regions: Vec<String> = need.regions.iter().cloned().collect();
+        return judge(condition, Known::One(&regions));
+    }
+    let own = |(operator, own, values): &Condition| {
+        let demanded = requires(&(operator.clone(), own.clone(), values.clone()), key, values);
+        (demanded && !operator.contains(':')).then(|| values.clone())
+    };
+    match need.conditions.iter().find_map(own) {
+        Some(values) => judge(condition, Known::One(&values)),
+        None if key.eq_ignore_ascii_case("aws:SecureTransport") => judge(condition, Known::One(&["true".to_owned()])),
+        None => judge(condition, Known::Nothing),
+    }
+}
+
+fn too_much(deployed: &Deployed, Wanted { needs, iam, .. }: Wanted<'_>, difference: &mut Difference) {
     for name in deployed.managed.iter().filter(|name| needs.managed() != Some(name.as_str())) {
-        lines.push(format!("AWS's `{name}` is attached, and no family that is covered needs it"));
+        difference.too_much(format!("AWS's `{name}` is attached, and no family that is covered needs it"));
     }
     if needs.managed().is_some() {
-        let open = needs.denied().iter().map(String::as_str).filter(|action| !stopped(deployed, action));
+        let open = needs.denied().iter().map(String::as_str).filter(|action| !stopped(deployed, action, "*"));
         let open = compressed(open, iam);
         if !open.is_empty() {
-            lines.push(format!("{}: reveals secrets, and is not denied", some(open)));
+            difference.too_much(format!("{}: reveals secrets, and is not denied", some(open)));
         }
     }
     let mut needed: BTreeMap<String, Vec<&Permission>> = BTreeMap::new();
     for (permission, _) in needs.iter() {
         needed.entry(permission.action.to_ascii_lowercase()).or_default().push(permission);
     }
-    let mut beyond: BTreeMap<(&str, String, &str), BTreeSet<String>> = BTreeMap::new();
+    let mut beyond: BTreeMap<(&str, String, String), BTreeSet<String>> = BTreeMap::new();
     for policy in &deployed.policies {
         for statement in policy.statements.iter().filter(|statement| statement.allows) {
             let resources: Vec<String> = match &statement.resources {
                 Matcher::Any(patterns) => patterns.clone(),
                 Matcher::NoneOf(_) => vec!["*".to_owned()],
             };
-            for action in statement.actions.all(iam).into_iter().filter(|action| !stopped(deployed, action)) {
-                let known = needed.get(&action.to_ascii_lowercase());
-                for resource in &resources {
-                    let fitting: Vec<&&Permission> =
-                        known.into_iter().flatten().filter(|need| covers(&need.resource, resource)).collect();
-                    let why = match known {
-                        None => "no tool needs it",
-                        Some(_) if fitting.is_empty() => "on more than any tool needs",
-                        Some(_) if !fitting.iter().any(|need| in_regions(statement, need)) => {
-                            "in more regions than any tool needs"
-                        }
-                        Some(_) => continue,
-                    };
-                    beyond.entry((&policy.name, resource.clone(), why)).or_default().insert(action.clone());
+            for action in statement.actions.all(iam) {
+                let known = needed.get(&action.to_ascii_lowercase()).map(Vec::as_slice).unwrap_or_default();
+                for resource in resources.iter().filter(|resource| !stopped(deployed, &action, resource)) {
+                    if let Some(why) = excess(deployed, statement, &action, resource, known) {
+                        beyond.entry((&policy.name, resource.clone(), why)).or_default().insert(action.clone());
+                    }
                 }
             }
         }
@@ -191,51 +244,104 @@ fn too_much(deployed: &Deployed, needs: &RoleNeeds, iam: &IamFacts, lines: &mut 
         let count = actions.len();
         let actions = some(compressed(actions.iter().map(String::as_str), iam));
         let counted = if count > 1 { format!("; {count} actions") } else { String::new() };
-        lines.push(format!("{actions} on {resource}: {why} (policy `{policy}`{counted})"));
+        difference.too_much(format!("{actions} on {resource}: {why} (policy `{policy}`{counted})"));
     }
 }
 
-fn in_regions(statement: &Statement, need: &Permission) -> bool {
-    statement.conditions.iter().any(|(operator, key, values)| {
-        operator == "StringEquals"
-            && key.eq_ignore_ascii_case(REQUESTED_REGION)
-            && values.iter().all(|value| need.regions.contains(value))
+/// Why a statement allows an action on a resource beyond what the tools need of that action.
+fn excess(
+    deployed: &Deployed,
+    statement: &Statement,
+    action: &str,
+    resource: &str,
+    needs: &[&Permission],
+) -> Option<String> {
+    if needs.is_empty() {
+        return Some("no tool needs it".to_owned());
+    }
+    let fitting: Vec<&&Permission> = needs.iter().filter(|need| covers(&need.resource, resource)).collect();
+    if fitting.is_empty() {
+        return Some("on more than any tool needs".to_owned());
+    }
+    let demands = |key: &str, patterns: &[String]| {
+        statement.conditions.iter().any(|condition| requires(condition, key, patterns))
+            || left_by_denials(deployed, action, resource, key, patterns)
+    };
+    let region = |need: &&&Permission| {
+        let regions: Vec<String> = need.regions.iter().cloned().collect();
+        demands(REQUESTED_REGION, &regions)
+    };
+    let here: Vec<&&Permission> = fitting.into_iter().filter(region).collect();
+    let Some(first) = here.first() else { return Some("in more regions than any tool needs".to_owned()) };
+    let lacks = |need: &Permission| {
+        let met = |own: &Condition| statement.conditions.contains(own) || demands(&own.1, &own.2);
+        need.conditions.iter().find(|own| !met(own)).cloned()
+    };
+    if here.iter().any(|need| lacks(need).is_none()) {
+        return None;
+    }
+    lacks(first).map(|condition| format!("without {}, under which alone tools need it", condition::told(&condition)))
+}
+
+/// Whether denials leave only requests that have a key with one of the values.
+fn left_by_denials(deployed: &Deployed, action: &str, resource: &str, key: &str, patterns: &[String]) -> bool {
+    denials(deployed, action, resource).any(|statement| {
+        statement.conditions.len() == 1 && statement.conditions.iter().any(|one| leaves_only(one, key, patterns))
     })
 }
 
-/// True where the boundary, or an unconditional denial of the action on everything, takes it away again.
-fn stopped(deployed: &Deployed, action: &str) -> bool {
-    let takes = |statement: &&Statement| statement.actions.takes_action(action);
-    let outside = deployed.boundary.as_ref().is_some_and(|boundary| {
-        !boundary.statements.iter().filter(|statement| statement.allows).any(|statement| takes(&statement))
-    });
-    let denying = deployed.policies.iter().chain(&deployed.boundary).flat_map(|policy| &policy.statements);
-    let everywhere = |statement: &&Statement| statement.conditions.is_empty() && statement.resources.takes("*");
-    outside || denying.filter(|statement| !statement.allows).filter(takes).any(|statement| everywhere(&statement))
+/// Denials of an action on all of a resource, conditional ones included.
+fn denials<'d>(deployed: &'d Deployed, action: &str, resource: &str) -> impl Iterator<Item = &'d Statement> {
+    let boundary = deployed.boundary.iter().map(|bounds| &bounds.policy);
+    let statements = deployed.policies.iter().chain(boundary).flat_map(|policy| &policy.statements);
+    statements.filter(move |one| !one.allows && one.actions.takes_action(action) && one.resources.takes(resource))
+}
+
+/// True where the boundary, or an unconditional denial, takes it away again.
+fn stopped(deployed: &Deployed, action: &str, resource: &str) -> bool {
+    let lets = |statement: &Statement| {
+        statement.allows && statement.actions.takes_action(action) && statement.resources.meets(resource)
+    };
+    let outside = deployed.boundary.as_ref().is_some_and(|bounds| !bounds.policy.statements.iter().any(lets));
+    outside || denials(deployed, action, resource).any(|statement| statement.conditions.is_empty())
 }
 
 impl Matcher {
     /// True where it takes an action.
-    fn takes_action(&self, action: &str) -> bool {
+    pub(super) fn takes_action(&self, action: &str) -> bool {
         match self {
             Self::Any(patterns) => patterns.iter().any(|pattern| covers_action(pattern, action)),
             Self::NoneOf(patterns) => !patterns.iter().any(|pattern| covers_action(pattern, action)),
         }
     }
 
+    /// True where it takes every action that a pattern matches.
+    pub(super) fn takes_all(&self, actions: &str) -> bool {
+        let (actions, lower) = (actions.to_ascii_lowercase(), str::to_ascii_lowercase);
+        match self {
+            Self::Any(patterns) => patterns.iter().any(|pattern| covers(&lower(pattern), &actions)),
+            Self::NoneOf(patterns) => !patterns.iter().any(|pattern| meets(&lower(pattern), &actions)),
+        }
+    }
+
     /// True where it takes all that a pattern of resources matches.
-    fn takes(&self, resource: &str) -> bool {
+    pub(super) fn takes(&self, resource: &str) -> bool {
         match self {
             Self::Any(patterns) => patterns.iter().any(|pattern| covers(pattern, resource)),
-            // What a pattern might match beside those left out can't be told.
-            Self::NoneOf(patterns) => {
-                !resource.contains(['*', '?']) && !patterns.iter().any(|pattern| covers(pattern, resource))
-            }
+            Self::NoneOf(patterns) => !patterns.iter().any(|pattern| meets(pattern, resource)),
+        }
+    }
+
+    /// True where it takes something that a pattern of resources matches.
+    pub(super) fn meets(&self, resource: &str) -> bool {
+        match self {
+            Self::Any(patterns) => patterns.iter().any(|pattern| meets(pattern, resource)),
+            Self::NoneOf(patterns) => !patterns.iter().any(|pattern| covers(pattern, resource)),
         }
     }
 
     /// The actions it takes.
-    fn all(&self, iam: &IamFacts) -> Vec<String> {
+    pub(super) fn all(&self, iam: &IamFacts) -> Vec<String> {
         match self {
             Self::Any(patterns) => patterns.iter().flat_map(|pattern| expanded(pattern, iam)).collect(),
             Self::NoneOf(_) => expanded("*", iam).into_iter().filter(|action| self.takes_action(action)).collect(),
@@ -243,7 +349,7 @@ impl Matcher {
     }
 }
 
-fn some(patterns: BTreeSet<String>) -> String {
+pub(super) fn some(patterns: BTreeSet<String>) -> String {
     let more = patterns.len().saturating_sub(SHOWN);
     let shown: Vec<String> = patterns.into_iter().take(SHOWN).collect();
     match more {

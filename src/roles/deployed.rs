@@ -5,9 +5,13 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::condition::Condition;
+
 /// A deployed role.
 #[derive(Clone, Debug)]
 pub struct Deployed {
+    /// Its ARN, as IAM gives it back.
+    pub arn: String,
     /// Who may assume it.
     pub trust: Policy,
     /// What it can do: attached and inline policies, AWS's own left out.
@@ -15,7 +19,16 @@ pub struct Deployed {
     /// Names of AWS's managed policies that are attached.
     pub managed: Vec<String>,
     /// The most it can do; `None` where it has no boundary.
-    pub boundary: Option<Policy>,
+    pub boundary: Option<Bounds>,
+}
+
+/// A deployed permission boundary.
+#[derive(Clone, Debug)]
+pub struct Bounds {
+    /// The name of AWS's managed policy that it is; `None` where it is the account's own.
+    pub of_aws: Option<String>,
+    /// What it allows.
+    pub policy: Policy,
 }
 
 /// A policy document.
@@ -37,9 +50,20 @@ pub struct Statement {
     /// Which resources; of a trust policy none.
     pub resources: Matcher,
     /// To whom, in a trust policy.
-    pub principal: Value,
+    pub principals: Principals,
     /// Operator, key and values.
-    pub conditions: BTreeSet<(String, String, Vec<String>)>,
+    pub conditions: BTreeSet<Condition>,
+}
+
+/// `Principal` or `NotPrincipal`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Principals {
+    /// There is no such element.
+    None,
+    /// Those that are named, by kind and name, such as `AWS` and an ARN; anybody is `*` and `*`.
+    Some(Vec<(String, String)>),
+    /// All but those that are named: nobody can say who that is.
+    NoneOf,
 }
 
 /// `Action` or `NotAction`, `Resource` or `NotResource`.
@@ -108,9 +132,6 @@ impl Policy {
 impl Statement {
     fn of(value: Value) -> Result<Self, String> {
         let raw: RawStatement = serde_json::from_value(value).map_err(|error| error.to_string())?;
-        if !raw.not_principal.is_null() {
-            return Err("it has a `NotPrincipal`".to_owned());
-        }
         let allows = match raw.effect.as_str() {
             "Allow" => true,
             "Deny" => false,
@@ -127,10 +148,28 @@ impl Statement {
             allows,
             actions: matcher(raw.action, raw.not_action)?.ok_or("it names no actions")?,
             resources: matcher(raw.resource, raw.not_resource)?.unwrap_or(Matcher::Any(Vec::new())),
-            principal: raw.principal,
+            principals: principals(&raw.principal, &raw.not_principal)?,
             conditions,
         })
     }
+}
+
+fn principals(any: &Value, none_of: &Value) -> Result<Principals, String> {
+    if !none_of.is_null() {
+        return Ok(Principals::NoneOf);
+    }
+    Ok(match any {
+        Value::Null => Principals::None,
+        Value::String(name) if name == "*" => Principals::Some(vec![("*".to_owned(), "*".to_owned())]),
+        Value::Object(kinds) => {
+            let mut named = Vec::new();
+            for (kind, names) in kinds {
+                named.extend(texts(names)?.into_iter().map(|name| (kind.clone(), name)));
+            }
+            Principals::Some(named)
+        }
+        other => return Err(format!("`{other}` is no principal")),
+    })
 }
 
 fn matcher(any: Option<Value>, none_of: Option<Value>) -> Result<Option<Matcher>, String> {
@@ -186,6 +225,11 @@ mod tests {
         assert!(statement.allows);
         assert_eq!(statement.actions, Matcher::Any(vec!["ec2:*".to_owned()]));
         let wrong = |text: &str| Policy::parse("p", text).unwrap_err().to_string();
+        let none_of = r#"{"Statement": {"Effect": "Allow", "NotPrincipal": {"AWS": "*"}, "Action": "*"}}"#;
+        assert_eq!(Policy::parse("p", none_of).unwrap().statements[0].principals, Principals::NoneOf);
+        assert!(
+            wrong(r#"{"Statement": {"Effect": "Allow", "Principal": "me", "Action": "*"}}"#).contains("no principal")
+        );
         assert!(wrong("{}").contains("Statement"));
         assert!(wrong(r#"{"Statement": {"Effect": "Maybe", "Action": "*"}}"#).contains("`Maybe` is no effect"));
         assert!(wrong(r#"{"Statement": {"Effect": "Allow", "Acton": "*"}}"#).contains("Acton"));

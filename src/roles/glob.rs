@@ -39,9 +39,39 @@ pub fn covers(pattern: &str, text: &str) -> bool {
     reached.last() == Some(&true)
 }
 
+/// True where some text is matched by both patterns. Never false by mistake.
+pub fn meets(one: &str, other: &str) -> bool {
+    let (one, other): (Vec<char>, Vec<char>) = (one.chars().collect(), other.chars().collect());
+    // Whether what is left of both meets, from the ends on: a row for each beginning of `one`.
+    let ends = |rest: &[char]| rest.iter().all(|c| *c == '*');
+    let mut below: Vec<bool> = (0..=other.len()).map(|at| ends(other.get(at..).unwrap_or_default())).collect();
+    for (at, sign) in one.iter().enumerate().rev() {
+        let mut row = vec![false; other.len() + 1];
+        set_to(&mut row, other.len(), ends(one.get(at..).unwrap_or_default()));
+        for (of, other) in other.iter().enumerate().rev() {
+            let is = |row: &[bool], at: usize| row.get(at) == Some(&true);
+            let met = match (sign, other) {
+                // either stands for nothing, or for one more character of the other's
+                ('*', _) | (_, '*') => is(&below, of) || is(&row, of + 1),
+                ('?', _) | (_, '?') => is(&below, of + 1),
+                (one, other) => one == other && is(&below, of + 1),
+            };
+            set_to(&mut row, of, met);
+        }
+        below = row;
+    }
+    below.first() == Some(&true)
+}
+
 /// As [`covers`], for actions, which IAM compares without regard to case.
 pub fn covers_action(pattern: &str, action: &str) -> bool {
     covers(&pattern.to_ascii_lowercase(), &action.to_ascii_lowercase())
+}
+
+fn set_to(row: &mut [bool], at: usize, to: bool) {
+    if let Some(place) = row.get_mut(at) {
+        *place = to;
+    }
 }
 
 fn set(reached: &mut [bool], at: usize) {
@@ -80,7 +110,35 @@ mod tests {
         assert!(covers_action("EC2:describe*", "ec2:DescribeVpcs"));
     }
 
+    #[test]
+    fn patterns_meet_where_a_text_matches_both() {
+        for (one, other, wanted) in [
+            ("a*", "*b", true),
+            ("a*", "b*", false),
+            ("a?", "a", false),
+            ("a*", "a", true),
+            ("?", "*", true),
+            ("", "*", true),
+            ("", "?", false),
+            ("arn:aws:s3:::a*", "arn:aws:s3:::*z", true),
+            ("a*c", "ab", false),
+        ] {
+            assert_eq!(meets(one, other), wanted, "{one} {other}");
+            assert_eq!(meets(other, one), wanted, "{other} {one}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn what_both_match_they_meet_in(a in "[ab*?]{0,5}", b in "[ab*?]{0,5}", text in "[ab]{0,6}") {
+            if covers(&a, &text) && covers(&b, &text) {
+                prop_assert!(meets(&a, &b));
+            }
+            if !a.contains(['*', '?']) {
+                prop_assert_eq!(meets(&a, &b), covers(&b, &a));
+            }
+        }
+
         #[test]
         fn what_a_covered_pattern_matches_the_pattern_matches(a in "[ab*?]{0,6}", b in "[ab*?]{0,6}", text in "[ab]{0,8}") {
             if covers(&a, &b) && covers(&b, &text) {

@@ -150,7 +150,7 @@ impl RoleNeeds {
         iam.escalations(allows).into_iter().map(|path| Escalation { path, tools: tools(path) }).collect()
     }
 
-    fn add(&mut self, tool: &str, permission: Permission) {
+    pub(super) fn add(&mut self, tool: &str, permission: Permission) {
         self.permissions.entry(permission).or_default().insert(tool.to_owned());
     }
 

@@ -126,7 +126,7 @@ impl Role {
             return Err(NoRole::NothingNeeded(word(purpose)));
         }
         let (name, path) = name_and_path(ground.account, purpose);
-        let partition = ground.account.regions.first().map_or("aws", |region| region.partition());
+        let partition = partition_of(ground.account);
         let documents = policies(needs, purpose, partition, ground.iam)?;
         let policies = documents.into_iter().enumerate();
         Ok(Self {
@@ -267,6 +267,16 @@ fn frames(needs: &RoleNeeds, partition: &str) -> BTreeMap<Frame, BTreeSet<String
         frames.insert(frame, BTreeSet::from(["apigateway:GET".to_owned()]));
     }
     frames
+}
+
+/// The boundary of the role that would be made for a purpose.
+pub(super) fn boundary_for(needs: &RoleNeeds, purpose: Purpose, account: &Account, iam: &IamFacts) -> Boundary {
+    let (name, _) = name_and_path(account, purpose);
+    boundary(needs, partition_of(account), &name, account, iam)
+}
+
+fn partition_of(account: &Account) -> &'static str {
+    account.regions.first().map_or("aws", |region| region.partition())
 }
 
 /// The very actions the role needs, on any resource: whatever is attached to the role later, it can do nothing else. With a

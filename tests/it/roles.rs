@@ -40,7 +40,8 @@ fn template(installation: &Installation, families: &str) -> Value {
 
 fn check(installation: &Installation, families: &str) -> Ran {
     let profile = format!("root-{}", DEV.id);
-    installation.run(&["iam", "check", "--account", "shop-dev", "--profile", &profile, "--families", families])
+    let arguments = ["iam", "check", "--account", "shop-dev", "--trust", SERVER, "--profile", &profile];
+    installation.run(&[&arguments[..], &["--families", families]].concat())
 }
 
 async fn deploy(template: &Value) {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use clap::Args;
 use serde_json::{Map, Value, json};
 
+use super::template::identity;
 use super::{Bench, For, told};
 use crate::aws::cloud::AwsCloud;
 use crate::cli::Failure;
@@ -15,9 +16,8 @@ use crate::config::Account;
 use crate::credentials::session_policy::SessionPolicy;
 use crate::names::{CallId, OperationId};
 use crate::ports::{Cloud, CloudError, CloudSession, Purpose, SessionRequest};
-use crate::roles::compare::compare;
-use crate::roles::deployed::{Deployed, Policy};
-use crate::roles::needs::RoleNeeds;
+use crate::roles::compare::{Difference, Wanted, compare};
+use crate::roles::deployed::{Bounds, Deployed, Policy};
 use crate::roles::role::word;
 use crate::text::escape::quoted;
 
@@ -28,6 +28,9 @@ const MOST_PAGES: usize = 50;
 pub(super) struct CheckArgs {
     #[command(flatten)]
     which: For,
+    /// The ARN of the server's own identity, which alone may assume the roles.
+    #[arg(long, value_name = "ARN", value_parser = identity)]
+    trust: String,
     /// A profile whose identity may read IAM in that account; without it the server's own identity.
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
@@ -48,9 +51,12 @@ pub(super) async fn run(args: &CheckArgs, bench: &Bench) -> Result<ExitCode, Fai
                 "no `{0}_role` is configured: `countersign iam template` makes one",
                 word(purpose)
             )),
-            Some(role) => findings(&reader, role, needs, account, bench).await?,
+            Some(role) => {
+                let wanted = Wanted { needs, purpose, account, trusted: &args.trust, iam: &bench.iam };
+                findings(&reader, role, wanted).await?
+            }
         };
-        good &= findings.missing.is_empty() && findings.too_much.is_empty();
+        good &= findings.0.is_none();
         let name = role.as_deref().unwrap_or("none");
         text.push_str(&findings.shown(&format!("{} role {name}", word(purpose))));
         for escalation in needs.escalations(&bench.iam).iter().take(8) {
@@ -62,42 +68,32 @@ pub(super) async fn run(args: &CheckArgs, bench: &Bench) -> Result<ExitCode, Fai
 }
 
 #[derive(Default)]
-struct Findings {
-    missing: Vec<String>,
-    too_much: Vec<String>,
-}
+struct Findings(Difference);
 
 impl Findings {
     fn missing(line: String) -> Self {
-        Self { missing: vec![line], too_much: Vec::new() }
+        Self(Difference { missing: vec![line], ..Difference::default() })
     }
 
     fn shown(&self, head: &str) -> String {
-        if self.missing.is_empty() && self.too_much.is_empty() {
+        if self.0.is_none() {
             return format!("  {head}: as needed\n");
         }
         let mut text = format!("  {head}\n");
-        for (word, lines) in [("missing", &self.missing), ("too much", &self.too_much)] {
+        let unclear = "not understood, look yourself";
+        for (word, lines) in [("missing", &self.0.missing), ("too much", &self.0.too_much), (unclear, &self.0.unclear)]
+        {
             text.extend(lines.iter().map(|line| format!("    {word}: {line}\n")));
         }
         text
     }
 }
 
-async fn findings(
-    reader: &Reader,
-    role: &str,
-    needs: &RoleNeeds,
-    account: &Account,
-    bench: &Bench,
-) -> Result<Findings, Failure> {
+async fn findings(reader: &Reader, role: &str, wanted: Wanted<'_>) -> Result<Findings, Failure> {
     let name = role.rsplit('/').next().unwrap_or_default();
     Ok(match reader.role(name).await? {
         None => Findings::missing("there is no such role: `countersign iam template` makes one".to_owned()),
-        Some(deployed) => {
-            let difference = compare(&deployed, needs, account, &bench.iam);
-            Findings { missing: difference.missing, too_much: difference.too_much }
-        }
+        Some(deployed) => Findings(compare(&deployed, wanted)),
     })
 }
 
@@ -141,6 +137,7 @@ impl Reader {
             Err(CloudError::Refused { code, .. }) if code == "NoSuchEntity" => return Ok(None),
             Err(error) => return Err(failed("GetRole", &error)),
         };
+        let arn = text(&found, "/Role/Arn")?;
         let trust = text(&found, "/Role/AssumeRolePolicyDocument")?;
         let boundary = match found.pointer("/Role/PermissionsBoundary/PermissionsBoundaryArn").and_then(Value::as_str) {
             Some(arn) => Some(self.boundary(arn).await?),
@@ -159,18 +156,11 @@ impl Reader {
             let found = self.asked("GetRolePolicy", json!({ "RoleName": name, "PolicyName": policy })).await?;
             policies.push(Policy::parse(policy, &text(&found, "/PolicyDocument")?)?);
         }
-        Ok(Some(Deployed { trust: Policy::parse("trust", &trust)?, policies, managed, boundary }))
+        Ok(Some(Deployed { arn, trust: Policy::parse("trust", &trust)?, policies, managed, boundary }))
     }
 
-    /// AWS's own boundaries are taken for wide enough; what they leave out AWS refuses.
-    async fn boundary(&self, arn: &str) -> Result<Policy, Failure> {
-        match of_aws(arn) {
-            Some(name) => {
-                let everything = json!({ "Statement": { "Effect": "Allow", "Action": "*", "Resource": "*" } });
-                Ok(Policy::parse(name, &everything.to_string())?)
-            }
-            None => self.managed(arn).await,
-        }
+    async fn boundary(&self, arn: &str) -> Result<Bounds, Failure> {
+        Ok(Bounds { of_aws: of_aws(arn).map(str::to_owned), policy: self.managed(arn).await? })
     }
 
     async fn managed(&self, arn: &str) -> Result<Policy, Failure> {

@@ -45,7 +45,7 @@ impl From<FormatWord> for Format {
 }
 
 /// One role or user, no wildcard and no whole account.
-fn identity(text: &str) -> Result<String, String> {
+pub(super) fn identity(text: &str) -> Result<String, String> {
     let parts: Vec<&str> = text.splitn(6, ':').collect();
     let good = match parts.as_slice() {
         ["arn", partition, "iam", "", account, resource] => {
