@@ -87,6 +87,11 @@ pub fn refused(tool: &str, error: NotScoped) -> Refused {
             format!("`{tool}`: {error}, so no credentials can be narrowed to it"),
             "ask an operator for a manifest that names the actions",
         ),
+        NotScoped::HandsOn(_) => Refused::new(
+            Code::Forbidden,
+            format!("`{tool}`: {error}, so no credentials can be narrowed to it"),
+            "name it so that it can be; or ask an operator for a manifest whose scopes name what is handed on",
+        ),
         NotScoped::NotRendered(_) => {
             let message = format!("the scopes of `{tool}` can't be filled in for this call");
             Refused::new(Code::Internal, message, "tell an operator: the manifest is at fault")
@@ -109,6 +114,7 @@ mod tests {
             NotScoped::TooLong { characters: 2412, fit: 8 },
             NotScoped::TooLong { characters: 4711, fit: 0 },
             NotScoped::UnknownActions(OperationId::new("codecatalyst", "GetProject")),
+            NotScoped::HandsOn("in `ec2:RunInstances`, `Arn` hands on an instance profile".to_owned()),
         ];
         insta::assert_snapshot!(all.map(told).join("\n"));
     }

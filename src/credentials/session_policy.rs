@@ -59,6 +59,9 @@ pub enum NotScoped {
     /// Nobody knows which actions an operation needs.
     #[error("IAM's facts don't say which actions `{0}` needs")]
     UnknownActions(OperationId),
+    /// A call hands on what nobody can name.
+    #[error("{0}")]
+    HandsOn(String),
     /// The policy would be longer than AWS takes.
     #[error("the session policy of this call has {characters} characters, AWS takes {MOST_CHARACTERS}")]
     TooLong {
@@ -257,6 +260,9 @@ fn within_limit(
 fn scopes(tool: &Tool, ground: Ground<'_>, allowed: &mut Allowed) -> Result<(), NotScoped> {
     if tool.scopes.is_empty() {
         return Err(NotScoped::UnknownActions(tool.operation.clone()));
+    }
+    if let Some(reason) = &tool.unscoped {
+        return Err(NotScoped::HandsOn(reason.clone()));
     }
     let own = ground.iam.actions_for(&tool.operation).unwrap_or_default();
     let here = BTreeSet::from([ground.signed_for(&tool.operation)]);

@@ -4,15 +4,20 @@ use serde_json::{Map, Value};
 
 use super::catalog::{Catalog, Declared};
 use super::compile::DRY_RUN;
+use super::expression::Expression;
+use super::handed_on::{HandedOn, Operation, PASS_ROLE};
 use super::raw::{self, RawFamily};
-use super::spec::{DryRunKind, InputMember, Limits, Narrowing, Scope, Tool, ToolSpec, UndoSpec};
+use super::spec::{Condition, DryRunKind, InputMember, Limits, Narrowing, Scope, Tool, ToolSpec, UndoSpec, Warning};
 use super::template::Template;
-use crate::aws::iam::ActionFact;
+use crate::aws::iam::{ActionFact, IamFacts};
 use crate::aws::models::Models;
 use crate::call::refused::{Code, Refused};
 use crate::digest::Digest;
 use crate::document::{self, Document, Problems};
 use crate::names::{Effect, OperationId};
+
+/// Actions that are named in a warning; more are counted.
+const MOST_TOLD: usize = 4;
 
 /// A tool for all operations of certain effects.
 #[derive(Debug)]
@@ -143,7 +148,7 @@ impl Family {
         if floor < self.from || floor > self.to {
             return Err(self.not_mine(operation, floor, catalog));
         }
-        let input = match &model.input {
+        let shape = match &model.input {
             None => None,
             Some(input) => Some(
                 service
@@ -151,7 +156,7 @@ impl Family {
                     .map_err(|error| Refused::new(Code::Internal, error.to_string(), "report it"))?,
             ),
         };
-        let members = input.iter().flat_map(|shape| shape.members());
+        let members = shape.iter().flat_map(|shape| shape.members());
         let own = |name: &str| name == DRY_RUN && service.name() == "ec2";
         let input = members
             .filter(|member| !member.idempotency_token && !own(&member.name))
@@ -162,7 +167,20 @@ impl Family {
                 narrowing: Narrowing::default(),
             })
             .collect();
-        let scopes = self.scopes(operation, arguments, catalog)?;
+        let actions = catalog.iam().actions_for(operation).unwrap_or_default();
+        let own = Operation { service: &service, name: operation.name(), actions: &actions };
+        let handed_on = match self.changes() {
+            true => own.hands_on(shape.as_deref(), arguments),
+            false => HandedOn::default(),
+        };
+        let mut scopes = own_scopes(&actions, arguments)?;
+        let mut warn = Vec::new();
+        if self.changes() {
+            let unseen = handed_on.roles.is_empty() && own.may_pass_unseen(shape.as_deref(), arguments);
+            let besides = besides(&own, &handed_on, unseen, catalog.iam())?;
+            scopes.extend(besides.scopes);
+            warn.extend(besides.left_out.map(|because| said(&because)).transpose()?);
+        }
         Ok(ToolSpec::seal(Tool {
             name: self.name.clone(),
             title: format!("{}: {operation}", self.title),
@@ -175,10 +193,12 @@ impl Family {
             targets: None,
             escalates: escalates(&scopes, catalog),
             scopes,
+            unscoped: unscoped(operation, &handed_on),
             dry_run: DryRunKind::None,
             dependents: Vec::new(),
             raise_effect: Vec::new(),
-            warn: Vec::new(),
+            warn,
+            refuse: Vec::new(),
             confirm: None,
             undo: UndoSpec::None { reason: self.undo_none.clone() },
             limits: self.limits.clone(),
@@ -186,25 +206,6 @@ impl Family {
             docs: None,
             digest: self.digest,
         }))
-    }
-
-    /// The operation's own actions, on every resource: nothing tells which one it acts on.
-    fn scopes(
-        &self,
-        operation: &OperationId,
-        arguments: &Map<String, Value>,
-        catalog: &Catalog,
-    ) -> Result<Vec<Scope>, Refused> {
-        let actions = catalog.iam().actions_for(operation).unwrap_or_default();
-        let everything = Template::compile(&Value::from("*"))
-            .map_err(|error| Refused::new(Code::Internal, error.to_string(), "report it"))?;
-        let asked = |action: &ActionFact| action.always || asks_for(arguments, &action.name);
-        let actions: Vec<String> = actions.into_iter().filter(asked).map(|action| action.name).collect();
-        Ok(if actions.is_empty() {
-            Vec::new()
-        } else {
-            vec![Scope { actions, resources: vec![everything], because: None, conditions: Vec::new() }]
-        })
     }
 
     fn not_mine(&self, operation: &OperationId, floor: Effect, catalog: &Catalog) -> Refused {
@@ -217,6 +218,118 @@ impl Family {
         let message = format!("`{operation}` is `{floor}`{secret}, which is not for `{}`", self.name);
         Refused::new(Code::InvalidArguments, message, hint)
     }
+}
+
+/// The operation's own actions, on every resource: nothing tells which one it acts on.
+fn own_scopes(actions: &[ActionFact], arguments: &Map<String, Value>) -> Result<Vec<Scope>, Refused> {
+    let asked = |action: &&ActionFact| action.always || asks_for(arguments, &action.name);
+    let actions: Vec<String> = actions.iter().filter(asked).map(|action| action.name.clone()).collect();
+    if actions.is_empty() { Ok(Vec::new()) } else { Ok(vec![scope(actions, ["*"], &[])?]) }
+}
+
+/// What AWS asks a call for besides the operation's own actions.
+struct Besides {
+    scopes: Vec<Scope>,
+    /// What some calls need, and these credentials don't allow.
+    left_out: Option<String>,
+}
+
+/// For each thing that is handed on, the actions that hand it on, on just that thing. What only tells which resources there
+/// are is allowed as it is; everything else that some calls need is left out, and said.
+fn besides(own: &Operation<'_>, handed_on: &HandedOn, unseen: bool, iam: &IamFacts) -> Result<Besides, Refused> {
+    let mut scopes = Vec::new();
+    if !handed_on.roles.is_empty() {
+        let to = match own.passed_to() {
+            [] => Vec::new(),
+            services => vec![("StringEquals", "iam:PassedToService", services)],
+        };
+        scopes.push(scope(vec![PASS_ROLE.to_owned()], &handed_on.roles, &to)?);
+    }
+    let of_keys = own.of_keys();
+    if !handed_on.keys.is_empty() && !of_keys.is_empty() {
+        // The service uses the key on the caller's behalf; the caller itself has no use for it.
+        let via = ("Bool", "aws:ViaAWSService", &["true"][..]);
+        let (grants, others): (Vec<&str>, Vec<&str>) = of_keys.into_iter().partition(|one| *one == "kms:CreateGrant");
+        for (actions, conditions) in
+            [(grants, &[via, ("Bool", "kms:GrantIsForAWSResource", &["true"][..])][..]), (others, &[via][..])]
+        {
+            if !actions.is_empty() {
+                let actions = actions.into_iter().map(str::to_owned).collect();
+                scopes.push(scope(actions, &handed_on.keys, conditions)?);
+            }
+        }
+    }
+    let tagging = own.tagging(iam);
+    for action in tagging.iter().filter(|_| handed_on.tags) {
+        let by = match *action {
+            "ec2:CreateTags" => vec![("StringEquals", "ec2:CreateAction", std::slice::from_ref(&own.name))],
+            _ => Vec::new(),
+        };
+        scopes.push(scope(vec![(*action).to_owned()], ["*"], &by)?);
+    }
+    let others = own
+        .dependent()
+        .into_iter()
+        .filter(|action| !tagging.contains(action) && !action.starts_with("kms:") && (*action != PASS_ROLE || unseen));
+    let (looks, left_out): (Vec<&str>, Vec<&str>) = others.partition(|action| only_looks(action, iam));
+    if !looks.is_empty() {
+        scopes.push(scope(looks.into_iter().map(str::to_owned).collect(), ["*"], &[])?);
+    }
+    Ok(Besides { scopes, left_out: told_left_out(&left_out) })
+}
+
+/// Tells which resources there are and what they are like, and nothing that is kept in them.
+fn only_looks(action: &str, iam: &IamFacts) -> bool {
+    let name = action.split_once(':').map_or("", |(_, name)| name);
+    let reads = iam.action(action).is_some_and(|fact| fact.level.only_reads()) && iam.reveals_by(action).is_none();
+    reads && (["Describe", "List"].iter().any(|start| name.starts_with(start)) || action == "iam:GetRole")
+}
+
+fn told_left_out(actions: &[&str]) -> Option<String> {
+    let shown: Vec<String> = actions.iter().take(MOST_TOLD).map(|action| format!("`{action}`")).collect();
+    let more = match actions.len().saturating_sub(MOST_TOLD) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    (!actions.is_empty()).then(|| {
+        format!(
+            "some calls of this operation need {}{more} besides, which its credentials don't allow: AWS refuses those",
+            shown.join(", ")
+        )
+    })
+}
+
+fn scope<'a>(
+    actions: Vec<String>,
+    resources: impl IntoIterator<Item = impl AsRef<str>>,
+    conditions: &[(&str, &str, &[&'a str])],
+) -> Result<Scope, Refused> {
+    let template = |text: &str| {
+        Template::compile(&Value::from(text))
+            .map_err(|error| Refused::new(Code::Internal, error.to_string(), "report it"))
+    };
+    let condition = |(operator, key, values): &(&str, &str, &[&'a str])| {
+        let values = values.iter().map(|value| template(value)).collect::<Result<_, _>>()?;
+        Ok(Condition { operator: (*operator).to_owned(), key: (*key).to_owned(), values })
+    };
+    Ok(Scope {
+        actions,
+        resources: resources.into_iter().map(|text| template(text.as_ref())).collect::<Result<_, _>>()?,
+        because: None,
+        conditions: conditions.iter().map(condition).collect::<Result<_, Refused>>()?,
+    })
+}
+
+/// A warning that always stands.
+fn said(because: &str) -> Result<Warning, Refused> {
+    let when =
+        Expression::compile("`true`").map_err(|error| Refused::new(Code::Internal, error.to_string(), "report it"))?;
+    Ok(Warning { when, because: because.to_owned() })
+}
+
+fn unscoped(operation: &OperationId, handed_on: &HandedOn) -> Option<String> {
+    let reasons: Vec<&str> = handed_on.unscoped.iter().map(String::as_str).collect();
+    (!reasons.is_empty()).then(|| format!("in `{operation}`, {}", reasons.join(", and ")))
 }
 
 /// Actions that AWS asks for only where an argument of this name is true.

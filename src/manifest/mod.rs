@@ -8,6 +8,7 @@ pub mod catalog;
 pub mod compile;
 pub mod expression;
 pub mod family;
+pub mod handed_on;
 pub mod raw;
 mod shapes;
 mod shipped;

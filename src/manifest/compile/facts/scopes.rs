@@ -4,6 +4,7 @@ use super::Checker;
 use crate::aws::iam::arn::has_form;
 use crate::aws::iam::{AccessLevel, ActionFact};
 use crate::aws::models::nearest;
+use crate::manifest::handed_on::{Kind, Operation, PASS_ROLE};
 use crate::manifest::spec::{Place, Scope};
 use crate::manifest::template::{Template, join_pointer};
 use crate::names::Effect;
@@ -55,6 +56,7 @@ impl Checker<'_, '_, '_> {
             self.conditions(scope_index, scope, &known);
         }
         self.missing(&needed);
+        self.handed_on(&needed);
         self.escalation();
     }
 
@@ -80,7 +82,8 @@ impl Checker<'_, '_, '_> {
     }
 
     fn needed(&mut self, pointer: &str, scope: &Scope, fact: &ActionFact, needed: &[ActionFact]) {
-        let own = needed.iter().any(|need| need.name == fact.name || need.dependent.contains(&fact.name));
+        let own = needed.iter().any(|need| need.name == fact.name || need.dependent.contains(&fact.name))
+            || (fact.name == PASS_ROLE && !self.ways(needed, Kind::Role).is_empty());
         if own || scope.because.is_some() {
             return;
         }
@@ -196,6 +199,50 @@ impl Checker<'_, '_, '_> {
         }
         for need in needed.iter().filter(|need| need.always && granted(&need.name)) {
             self.types(need);
+        }
+    }
+
+    /// The members, of those that can be passed or are fixed, by which something is handed on.
+    fn ways(&self, needed: &[ActionFact], kind: Kind) -> Vec<String> {
+        let own = Operation { service: self.service, name: self.tool.operation.name(), actions: needed };
+        let input = self.operation.input.as_ref().and_then(|input| self.service.shape(&input.shape).ok());
+        let members = self.tool.input.iter().map(|input| input.member.as_str());
+        let members: Vec<&str> = members.chain(self.tool.fixed.iter().map(|(name, _)| name.as_str())).collect();
+        own.members_for(input.as_deref(), kind, &members)
+    }
+
+    /// A tool whose calls hand on a role, a key or tags is allowed what AWS asks for that, or `because` says why not.
+    fn handed_on(&mut self, needed: &[ActionFact]) {
+        let of_own = |scope: &&Scope| needed.iter().any(|need| scope.actions.contains(&need.name));
+        if !self.tool.effect.changes() || self.tool.scopes.iter().filter(of_own).any(|scope| scope.because.is_some()) {
+            return;
+        }
+        let own = Operation { service: self.service, name: self.tool.operation.name(), actions: needed };
+        let (keys, tagging) = (own.of_keys(), own.tagging(self.facts.iam));
+        let services = own.passed_to().join(", ");
+        let passed_to = match services.as_str() {
+            "" => String::new(),
+            services => format!(", with `conditions: {{ StringEquals: {{ \"iam:PassedToService\": [{services}] }} }}`"),
+        };
+        let role = format!("with the ARNs of the roles it may hand on as `resources`{passed_to}");
+        for (kind, what, actions, with) in [
+            (Kind::Role, "a role", vec![PASS_ROLE], role.as_str()),
+            (Kind::Profile, "an instance profile, and with it a role", vec![PASS_ROLE], role.as_str()),
+            (Kind::Key, "a key", keys, "with the ARNs of the keys as `resources`"),
+            (Kind::Tags, "tags", tagging, "on what is tagged"),
+        ] {
+            let granted =
+                |action: &str| self.tool.scopes.iter().any(|scope| scope.actions.iter().any(|own| own == action));
+            let lacking: Vec<&str> = actions.iter().copied().filter(|action| !granted(action)).collect();
+            if lacking.is_empty() {
+                continue;
+            }
+            if let Some(way) = self.ways(needed, kind).first() {
+                let (operation, lacking) = (&self.tool.operation, lacking.join("`, `"));
+                let message = format!("`{operation}` hands on {what} by `{way}`, and no scope allows `{lacking}`");
+                let mend = format!("add `{lacking}` {with}; or take the member out, or say in `because` why not");
+                self.report.at_key("/scopes", message, mend);
+            }
         }
     }
 
