@@ -20,9 +20,8 @@ use crate::digest::Digest;
 use crate::names::{OperationId, PlanId, Region};
 use crate::ports::{Clock, CloudError, Purpose, SessionRequest};
 
-/// Cached credentials are renewed this long before they expire: while the same call waits for a person, 270 seconds at
-/// most, and is made then.
-const RENEW_BEFORE: Duration = Duration::from_secs(420);
+/// Cached credentials are to outlast a call that waits for a person, 270 seconds at most, and the call itself then.
+const LONGEST_CALL: Duration = Duration::from_secs(420);
 
 /// Own credentials without an expiry are looked up again after this long, so that a changed file is noticed.
 const OWN_FOR: Duration = Duration::from_secs(300);
@@ -145,9 +144,11 @@ impl Mint {
         let now = self.clock.now();
         tell_skew(now, answer.date);
         let expires = text("Expiration").and_then(|text| text.parse::<Timestamp>().ok());
-        let expires = after(now, life(expires, answer.date.unwrap_or(now)));
+        let made = answer.date.unwrap_or(now);
+        let life = life(expires, made);
+        let expires = after(now, life);
         let credentials = Credentials::new(id, secret, Some(token.to_owned()), Some(expires.into()), "countersign");
-        Ok(Kept { credentials, until: before(expires, RENEW_BEFORE) })
+        Ok(Kept { credentials, until: before(expires, renewed_before(life)) })
     }
 
     /// Own credentials that AWS doesn't take are looked up again by the next call.
@@ -197,7 +198,11 @@ impl Mint {
         })?;
         let latest = after(now, OWN_FOR);
         let until = credentials.expiry().and_then(|expiry| Timestamp::try_from(expiry).ok());
-        let until = until.map_or(latest, |expiry| before(expiry, RENEW_BEFORE).min(latest));
+        // Told by AWS's clock: where this machine's is behind, credentials that have expired are looked up again.
+        let until = until.map_or(latest, |expiry| {
+            let life = Duration::try_from(expiry.duration_since(now)).unwrap_or_default();
+            before(expiry, renewed_before(life)).min(latest)
+        });
         *kept = Some(Kept { credentials: credentials.clone(), until });
         Ok(credentials)
     }
@@ -305,6 +310,12 @@ fn life(expires: Option<Timestamp>, made: Timestamp) -> Duration {
     }
 }
 
+/// How long before they expire cached credentials of such a life are renewed: early enough for the longest call to end with
+/// them; but where they live too shortly for that, they are used for half of their life, and never without end renewed.
+fn renewed_before(life: Duration) -> Duration {
+    LONGEST_CALL.min(life / 2)
+}
+
 fn tell_skew(now: Timestamp, date: Option<Timestamp>) {
     let Some(date) = date else { return };
     let skew = now.duration_since(date);
@@ -387,6 +398,13 @@ mod tests {
         }
         let distinct: std::collections::HashSet<_> = values.iter().collect();
         assert_eq!(distinct.len(), values.len());
+    }
+
+    #[test]
+    fn credentials_are_renewed_by_how_long_they_live() {
+        for (life, before) in [(900, 420), (3600, 420), (840, 420), (600, 300), (60, 30), (0, 0)] {
+            assert_eq!(renewed_before(Duration::from_secs(life)), Duration::from_secs(before), "{life}");
+        }
     }
 
     #[test]
