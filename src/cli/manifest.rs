@@ -213,6 +213,9 @@ fn sheet(tool: &Tool) -> String {
     for warning in &tool.warn {
         line("warns", format!("when {} ({})", warning.when.text(), warning.because));
     }
+    for refusal in &tool.refuse {
+        line("refuses", format!("when {} ({})", refusal.when.text(), refusal.because));
+    }
     for input in &tool.input {
         let required = if input.required { ", required" } else { "" };
         let narrow = narrowing(input);

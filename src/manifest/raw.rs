@@ -64,6 +64,9 @@ pub(super) struct RawTool {
     /// What the person is warned of when the preview shows it.
     #[serde(default)]
     pub(super) warn: Vec<RawWarning>,
+    /// What is refused when the preview shows it, because AWS could only fail.
+    #[serde(default)]
+    pub(super) refuse: Vec<RawRefusal>,
     /// What the person types to confirm.
     pub(super) confirm: Option<RawConfirm>,
     /// How a call is undone, or why not. Required where the effect is `write` or worse.
@@ -238,6 +241,21 @@ pub(super) struct RawWarning {
     /// Told to the person.
     #[schemars(length(min = 1, max = 200))]
     pub(super) because: String,
+}
+
+/// Refuses a call that could only fail, before anybody is asked.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawRefusal {
+    /// JMESPath over the same as that of `raise_effect`, and `narrowed`: true where the call's credentials are narrowed to
+    /// its scopes.
+    pub(super) when: String,
+    /// Why it could only fail.
+    #[schemars(length(min = 1, max = 300))]
+    pub(super) because: String,
+    /// What to do instead.
+    #[schemars(length(min = 1, max = 300))]
+    pub(super) instead: String,
 }
 
 /// What the person types to confirm.

@@ -51,6 +51,8 @@ pub struct Tool {
     pub targets: Option<Targets>,
     /// Least-privilege scopes of the call.
     pub scopes: Vec<Scope>,
+    /// Why no credentials can be narrowed to the call, where that is so.
+    pub unscoped: Option<String>,
     /// Known ways to more permissions that the scopes contain, and that an admin has accepted.
     pub escalates: Vec<String>,
     /// AWS's own dry run.
@@ -61,6 +63,8 @@ pub struct Tool {
     pub raise_effect: Vec<RaiseEffect>,
     /// What the person is warned of.
     pub warn: Vec<Warning>,
+    /// What is refused because it could only fail.
+    pub refuse: Vec<Refusal>,
     /// The text to type, where the manifest names one. Context: that of one target.
     pub confirm: Option<Template>,
     /// How a call is undone.
@@ -265,6 +269,17 @@ pub struct Warning {
     pub when: Expression,
     /// Told to the person.
     pub because: String,
+}
+
+/// Refuses a call that could only fail.
+#[derive(Debug)]
+pub struct Refusal {
+    /// True refuses. Context: that of [`RaiseEffect::when`], and `narrowed`.
+    pub when: Expression,
+    /// Why it could only fail.
+    pub because: String,
+    /// What to do instead.
+    pub instead: String,
 }
 
 /// How a call is undone.

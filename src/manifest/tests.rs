@@ -34,6 +34,15 @@ fn report(text: &str) -> String {
     problems.pretty(false).replace(&format!("{}/", folder.path().display()), "")
 }
 
+/// True where nothing is wrong with a manifest.
+fn is_good(text: &str) -> bool {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tool.yaml");
+    std::fs::write(&path, text).unwrap();
+    let (models, iam) = facts();
+    Catalog::check(&[path], &models, &iam).is_ok()
+}
+
 fn shipped(name: &str) -> String {
     let service = name.split('_').next().unwrap();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tool-manifests/{service}/{name}.yaml"));
@@ -208,6 +217,32 @@ fn every_required_type_of_resource_is_named_or_it_is_said_why_not() {
     assert!(wrong.contains("`rds:CreateDBSnapshot` must be allowed on a `snapshot` too"), "{wrong}");
     let said = report(&format!("{before}scopes:\n{scope}    because: said\npreview:{after}"));
     assert!(!said.contains("must be allowed on"), "{said}");
+}
+
+#[test]
+fn what_a_tool_hands_on_must_be_within_its_scopes_or_it_is_said_why_not() {
+    let tool = |operation: &str, member: &str, own: &str, more: &str| {
+        format!(
+            "tool: t\ntitle: T\nsummary: S\ntoolset: t\noperation: {operation}\neffect: destructive\n\
+             input:\n{member}\ntargets:\n  each: \"'x'\"\n  arn: \"{own}\"\n  \
+             read: {{ operation: sts:GetCallerIdentity, state: Arn }}\nscopes:\n  - actions: [{operation}]\n    \
+             resources: [\"{own}\"]\n{more}undo: {{ none: nothing }}\nconfirm: {{ type: x }}\n"
+        )
+    };
+    let function = "arn:{partition}:lambda:{region}:{account}:function:{target}";
+    let instance = "arn:{partition}:ec2:{region}:{account}:instance/{target}";
+    let input = "  FunctionName: {}\n  Role: {}";
+    let wrong = [
+        tool("lambda:UpdateFunctionConfiguration", input, function, ""),
+        tool("ec2:AssociateIamInstanceProfile", "  IamInstanceProfile: {}\n  InstanceId: {}", instance, ""),
+        tool("ec2:CreateReplaceRootVolumeTask", "  InstanceId: {}\n  TagSpecifications: {}", instance, ""),
+    ];
+    insta::assert_snapshot!(wrong.map(|text| report(&text)).join("\n"));
+    let passing = "  - actions: [iam:PassRole]\n    resources: [\"arn:{partition}:iam::{account}:role/worker\"]\n    \
+                   conditions: { StringEquals: { \"iam:PassedToService\": [lambda.amazonaws.com] } }\n";
+    for more in [passing, "    because: the role is handed on by somebody else\n"] {
+        assert!(is_good(&tool("lambda:UpdateFunctionConfiguration", input, function, more)), "{more}");
+    }
 }
 
 #[test]
@@ -390,15 +425,17 @@ fn a_family_tells_of_known_ways_to_more_permissions() {
 }
 
 #[test]
-fn a_stack_without_a_service_role_is_warned_of() {
+fn a_stack_without_a_service_role_is_refused_where_credentials_are_narrowed() {
     let catalog = catalog(&ManifestsConfig::default());
     let tool = catalog.tools().find(|tool| tool.name == "cloudformation_delete_stack").unwrap();
-    let warned = |state: Value| {
-        let seen = json!({ "arguments": {}, "targets": [{ "id": "s", "state": state }], "dependents": [] });
-        tool.warn[0].when.search(&seen).unwrap()
+    let refused = |state: Value, narrowed: bool| {
+        let targets = json!([{ "id": "s", "state": state }]);
+        let seen = json!({ "arguments": {}, "targets": targets, "dependents": [], "narrowed": narrowed });
+        tool.refuse[0].when.search(&seen).unwrap()
     };
-    assert_eq!(warned(json!({ "RoleARN": "arn:aws:iam::111122223333:role/r" })), json!([]));
-    assert_ne!(warned(json!({ "StackId": "s" })), json!([]));
+    assert_eq!(refused(json!({ "RoleARN": "arn:aws:iam::111122223333:role/r" }), true), json!([]));
+    assert_ne!(refused(json!({ "StackId": "s" }), true), json!([]));
+    assert_eq!(refused(json!({ "StackId": "s" }), false), json!(false));
 }
 
 #[test]

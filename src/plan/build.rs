@@ -58,6 +58,7 @@ pub async fn build(call: PermittedCall, identity: Identity, with: &Workbench<'_>
     }
     let arguments = with_idempotency_token(call.call().call(), identity.id(), with.models);
     let dependents = blast::count(call.call(), with.cloud).await?;
+    effects::refuse(call.call(), &dependents)?;
     let raised = effects::raise(call.call(), &dependents);
     let warnings = effects::warnings(call.call(), &dependents);
     let worst = raised.iter().map(|raise| raise.to).max().unwrap_or(call.effect());

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::filed::{Dependents, Raised};
 use crate::aws::iam::EscalationPath;
+use crate::call::refused::{Code, Refused};
 use crate::call::resolve::ResolvedCall;
 
 /// Known ways to more permissions that are named.
@@ -33,6 +34,25 @@ pub fn warnings(call: &ResolvedCall, dependents: &[Dependents]) -> Vec<String> {
         Err(error) => Some(format!("{} (not certain: {error})", warning.because)),
     });
     met.chain(escalation(&spec.escalates)).collect()
+}
+
+/// Refuses what the manifest says could only fail, before anybody is asked. A condition that can't be evaluated counts as
+/// met.
+pub fn refuse(call: &ResolvedCall, dependents: &[Dependents]) -> Result<(), Refused> {
+    let (spec, mut context) = (call.call().spec(), seen(call, dependents));
+    if let Value::Object(members) = &mut context {
+        members.insert("narrowed".to_owned(), Value::from(call.call().account().change_role.is_some()));
+    }
+    for rule in &spec.refuse {
+        let doubt = match rule.when.search(&context) {
+            Ok(found) if !truthy(&found) => continue,
+            Ok(_) => String::new(),
+            Err(error) => format!(" (not certain: {error})"),
+        };
+        let message = format!("`{}` could only fail: {}{doubt}", spec.name, rule.because);
+        return Err(Refused::new(Code::PreviewFailed, message, rule.instead.clone()));
+    }
+    Ok(())
 }
 
 /// The credentials' ways to more permissions, in one line.

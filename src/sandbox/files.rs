@@ -14,6 +14,11 @@ pub(super) const CONFIG_FILE: &str = "countersign.toml";
 /// Keys that the emulator takes for an account's root, whatever their secret.
 pub(super) const ROOT_CREDENTIALS_FILE: &str = "root-credentials";
 
+/// The folder of what the server of a sandbox loads instead of shipped manifests.
+const MANIFESTS: &str = "manifests";
+
+static DELETE_STACK: &str = include_str!("../../tool-manifests/cloudformation/cloudformation_delete_stack.yaml");
+
 const CREDENTIALS_FILE: &str = "credentials";
 
 /// The profile of the server's own identity.
@@ -66,6 +71,25 @@ pub(super) fn write_config(folder: &Path, endpoint: &str) -> Result<(), SandboxE
     write_whole(folder, CONFIG_FILE, &config(endpoint), 0o644)
 }
 
+/// Writes the manifest of the one tool that the emulator needs another of: it forgets the service roles of stacks, without
+/// which the shipped tool refuses to delete them.
+pub(super) fn write_manifests(folder: &Path) -> Result<(), SandboxError> {
+    let manifests = folder.join(MANIFESTS);
+    std::fs::create_dir_all(&manifests).map_err(SandboxError::io(format!("make `{}`", manifests.display())))?;
+    write_whole(&manifests, "cloudformation_delete_stack.yaml", &without_refusal(DELETE_STACK), 0o644)
+}
+
+/// A manifest without its section `refuse`.
+fn without_refusal(text: &str) -> String {
+    let mut within = false;
+    let kept = text.lines().filter(|line| {
+        within = if line.starts_with(' ') { within } else { line.starts_with("refuse:") };
+        !within
+    });
+    let note = "# Written by `countersign sandbox`: as shipped, without `refuse`, because the emulator forgets service roles.\n";
+    kept.fold(note.to_owned(), |text, line| text + line + "\n")
+}
+
 fn config(endpoint: &str) -> String {
     let accounts: String = ACCOUNTS.iter().map(account).collect();
     let names = ACCOUNTS.map(|account| format!("\"{}\"", account.name)).join(", ");
@@ -89,6 +113,10 @@ stage = "prod"
 [[tags]]
 tag = "owner"
 owner = true
+
+# One tool is not the shipped one: the file says why.
+[manifests]
+folders = ["{MANIFESTS}"]
 
 [store]
 path = "countersign.db"
@@ -146,6 +174,15 @@ mod tests {
     }
 
     #[test]
+    fn the_manifest_is_the_shipped_one_without_its_refusal() {
+        let own = without_refusal(DELETE_STACK);
+        let without: Vec<&str> = own.lines().skip(1).collect();
+        let left: Vec<&str> = DELETE_STACK.lines().filter(|line| !without.contains(line)).collect();
+        assert_eq!(left.len(), 4, "{left:?}");
+        assert!(left[0] == "refuse:" && left[1..].iter().all(|line| line.starts_with("  ")), "{left:?}");
+    }
+
+    #[test]
     fn without_a_complete_key_there_is_none() {
         let folder = tempfile::tempdir().unwrap();
         assert!(read_credentials(folder.path()).is_none());
@@ -156,6 +193,7 @@ mod tests {
     #[test]
     fn the_configuration_is_one_that_a_server_takes() {
         let folder = tempfile::tempdir().unwrap();
+        write_manifests(folder.path()).unwrap();
         write_config(folder.path(), "http://127.0.0.1:4566").unwrap();
         let path = folder.path().join(CONFIG_FILE);
         let models = crate::aws::Models::embedded().unwrap();

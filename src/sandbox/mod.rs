@@ -256,6 +256,7 @@ impl Sandbox {
     }
 
     async fn seed(&mut self) -> Result<(), SandboxError> {
+        files::write_manifests(&self.folder)?;
         files::write_config(&self.folder, &self.state.endpoint)?;
         files::write_root_credentials(&self.folder)?;
         let seeded = seed::seed(&self.folder, &Root::of(&self.folder)?).await?;

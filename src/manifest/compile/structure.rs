@@ -6,12 +6,12 @@ use super::Report;
 use crate::digest::Digest;
 use crate::manifest::expression::{BadExpression, Expression};
 use crate::manifest::raw::{
-    RawDependent, RawDryRun, RawInput, RawLimits, RawRaise, RawRead, RawScope, RawTagsRead, RawTargets, RawTool,
-    RawUndo, RawWarning,
+    RawDependent, RawDryRun, RawInput, RawLimits, RawRaise, RawRead, RawRefusal, RawScope, RawTagsRead, RawTargets,
+    RawTool, RawUndo, RawWarning,
 };
 use crate::manifest::spec::{
-    Condition, Dependent, DryRunKind, InputMember, Limits, Narrowing, RaiseEffect, Scope, TagsRead, TargetRead,
-    Targets, Tool, UndoSpec, Warning,
+    Condition, Dependent, DryRunKind, InputMember, Limits, Narrowing, RaiseEffect, Refusal, Scope, TagsRead,
+    TargetRead, Targets, Tool, UndoSpec, Warning,
 };
 use crate::manifest::template::{BadTemplate, Template, join_pointer};
 use crate::names::{Effect, OperationId};
@@ -66,6 +66,8 @@ pub(super) fn compile(raw: RawTool, report: &mut Report<'_>) -> Option<Tool> {
     let raise_effect = raises.filter_map(|(index, raise)| self::raise(index, raise, raw.effect, report)).collect();
     let warnings = raw.warn.iter().enumerate();
     let warn = warnings.filter_map(|(index, warning)| self::warning(index, warning, report)).collect();
+    let refusals = raw.refuse.iter().enumerate();
+    let refuse = refusals.filter_map(|(index, refusal)| self::refusal(index, refusal, report)).collect();
     let confirm =
         raw.confirm.as_ref().map(|confirm| template("/confirm/type", &Value::from(confirm.text.as_str()), report));
     let undo = undo(raw.undo.as_ref(), report);
@@ -82,6 +84,7 @@ pub(super) fn compile(raw: RawTool, report: &mut Report<'_>) -> Option<Tool> {
         fixed,
         targets: targets.flatten(),
         scopes,
+        unscoped: None,
         escalates: raw.escalates,
         dry_run: match preview.map(|preview| preview.dry_run) {
             Some(RawDryRun::Native) => DryRunKind::Native,
@@ -90,6 +93,7 @@ pub(super) fn compile(raw: RawTool, report: &mut Report<'_>) -> Option<Tool> {
         dependents,
         raise_effect,
         warn,
+        refuse,
         confirm: confirm.flatten(),
         undo: undo.unwrap_or_else(|| UndoSpec::None { reason: String::new() }),
         limits,
@@ -131,6 +135,7 @@ fn demands(raw: &RawTool, report: &mut Report<'_>) {
             (raw.undo.is_some(), "/undo"),
             (!raw.raise_effect.is_empty(), "/raise_effect"),
             (!raw.warn.is_empty(), "/warn"),
+            (!raw.refuse.is_empty(), "/refuse"),
         ] {
             if present {
                 let message = format!("a tool that is `{}` changes nothing, so this has no meaning", raw.effect);
@@ -327,6 +332,11 @@ fn raise(index: usize, raw: &RawRaise, from: Effect, report: &mut Report<'_>) ->
 fn warning(index: usize, raw: &RawWarning, report: &mut Report<'_>) -> Option<Warning> {
     let when = expression(&format!("/warn/{index}/when"), &raw.when, report)?;
     Some(Warning { when, because: raw.because.clone() })
+}
+
+fn refusal(index: usize, raw: &RawRefusal, report: &mut Report<'_>) -> Option<Refusal> {
+    let when = expression(&format!("/refuse/{index}/when"), &raw.when, report)?;
+    Some(Refusal { when, because: raw.because.clone(), instead: raw.instead.clone() })
 }
 
 fn undo(raw: Option<&RawUndo>, report: &mut Report<'_>) -> Option<UndoSpec> {

@@ -79,6 +79,8 @@ profile = "server"
         let mut config: DocumentMut = text.parse().unwrap();
         let credentials = sandbox.folder().join(config["aws"]["credentials_file"].as_str().unwrap());
         config["aws"]["credentials_file"] = value(credentials.to_str().unwrap());
+        let manifest = sandbox.folder().join(config["manifests"]["folders"][0].as_str().unwrap());
+        config["manifests"]["folders"] = value(toml_edit::Array::from_iter([manifest.to_str().unwrap()]));
         config["store"]["path"] = value("countersign.db");
         installation.write("countersign.toml", &config.to_string());
         installation

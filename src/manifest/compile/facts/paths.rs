@@ -52,6 +52,13 @@ impl<'a> Checker<'a, '_, '_> {
         for (index, warning) in self.tool.warn.iter().enumerate() {
             self.expression(&format!("/warn/{index}/when"), &warning.when, &seen);
         }
+        let mut of_refusals = seen;
+        if let Form::Object(members) = &mut of_refusals {
+            members.push(("narrowed".to_owned(), Form::Any));
+        }
+        for (index, refusal) in self.tool.refuse.iter().enumerate() {
+            self.expression(&format!("/refuse/{index}/when"), &refusal.when, &of_refusals);
+        }
         if let Some(confirm) = &self.tool.confirm {
             self.template("/confirm/type", confirm, &context);
         }
