@@ -67,6 +67,7 @@
 //! | [`mcp`] | the protocol's three versions: the only place that knows it | decides |
 //! | [`http`] | the listener for agents and people: TLS, limits, guards, health | knows MCP or pages |
 //! | [`auth`] | who calls over HTTP | passes a credential on |
+//! | [`console`] | where people see plans, sign and reject them: pages made on the server | decides |
 //! | [`sandbox`], [`demo`] | a local cloud with a believable environment, and the incident as a story on it | |
 //! | [`cli`] | flags, wiring, exit codes; one file a command | |
 //!
@@ -80,6 +81,7 @@ pub mod call;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod console;
 pub mod credentials;
 pub mod demo;
 pub mod digest;

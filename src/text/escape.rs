@@ -40,6 +40,51 @@ pub fn shows_as_itself(text: &str) -> bool {
     unescaped && !text.is_empty() && text.trim() == text
 }
 
+/// A stretch of foreign text for a reader that shows escapes in a way of its own, such as a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// Characters that show as themselves.
+    Plain(String),
+    /// A character that would be invisible, act on its surroundings or begin a line, written out: `\n`, `\u{202E}`.
+    Escape(String),
+}
+
+/// Takes foreign text apart for a page. Nothing is left out, and only what hides or acts is escaped: markup is the
+/// page's to escape, and no character is doubled, because escapes are told from text by what shows them.
+pub fn pieces(text: &str) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    let mut plain = String::new();
+    for grapheme in text.graphemes(true) {
+        // A mark that comes first would combine with the frame.
+        let mut marks = MARKS_IN_A_ROW;
+        for c in grapheme.chars() {
+            marks = if is_mark(c) { marks.saturating_add(1) } else { 0 };
+            let escape = match c {
+                '\n' => "\\n".to_owned(),
+                '\r' => "\\r".to_owned(),
+                '\t' => "\\t".to_owned(),
+                _ if !is_visible(c) || marks > MARKS_IN_A_ROW => {
+                    let mut escape = String::new();
+                    push_code_point(&mut escape, c);
+                    escape
+                }
+                _ => {
+                    plain.push(c);
+                    continue;
+                }
+            };
+            if !plain.is_empty() {
+                pieces.push(Piece::Plain(std::mem::take(&mut plain)));
+            }
+            pieces.push(Piece::Escape(escape));
+        }
+    }
+    if !plain.is_empty() {
+        pieces.push(Piece::Plain(plain));
+    }
+    pieces
+}
+
 /// The escaped beginning of a text, and what is needed to say what was cut off.
 struct Shown<'a> {
     text: String,
@@ -296,6 +341,24 @@ mod tests {
             let (a, b) = (format!("{start}{a}"), format!("{start}{b}"));
             prop_assert_eq!(a == b, quoted(&a, 20) == quoted(&b, 20));
             prop_assert_eq!(a == b, plain_line(&a, 20) == plain_line(&b, 20));
+        }
+
+        #[test]
+        fn pieces_hide_nothing_and_can_be_read_back(text in nasty()) {
+            let mut back = String::new();
+            for piece in pieces(&text) {
+                match piece {
+                    Piece::Plain(plain) => {
+                        prop_assert!(shows_everything_on_one_line(&plain));
+                        back.push_str(&plain);
+                    }
+                    Piece::Escape(escape) => {
+                        prop_assert!(shows_everything_on_one_line(&escape));
+                        back.push_str(&unescaped(&escape));
+                    }
+                }
+            }
+            prop_assert_eq!(back, text);
         }
 
         #[test]

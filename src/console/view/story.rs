@@ -1,0 +1,113 @@
+//! Events of the record, as people read them.
+
+use maud::{Markup, html};
+
+use super::words::{LINE, clock, code_line, count, moment, name, prose_line};
+use crate::audit::event::{Event, ResultWord, What};
+use crate::ports::GrantKind;
+
+/// Some events of the record.
+#[derive(Debug, Default)]
+pub(crate) struct Story {
+    /// Sequence number and event, the oldest first.
+    pub(crate) events: Vec<(u64, Event)>,
+    /// True where only a part of the record was looked at, and there may be more.
+    pub(crate) cut: bool,
+}
+
+/// The events as a list, with links to the plans they are about unless that is `here`.
+pub(crate) fn list(story: &Story, here: &str) -> Markup {
+    let mut day = String::new();
+    html! {
+        ol.story {
+            @for (seq, event) in &story.events {
+                @let today = event.at.strftime("%-d %b %Y").to_string();
+                @if today != day { li.day { (today) } }
+                @let _ = { day = today };
+                li {
+                    span.at { (clock(event.at)) }
+                    span.did { (line(&event.what, here)) }
+                    span.seq { span.hidden { "record " } (seq) }
+                }
+            }
+        }
+        @if story.cut { p.calm { "Only the nearest part of the record was looked at; " code { "countersign audit" } " shows all of it." } }
+    }
+}
+
+fn line(what: &What, here: &str) -> Markup {
+    let of = |plan: &str| {
+        html! { @if plan != here { " · " a href={ "/plans/" (plan) } { (code_line(plan, 64)) } } }
+    };
+    html! {
+        @match what {
+            What::Requested { tool, .. } => { b { "asked" } " for " (code_line(tool, 64)) },
+            What::Answered { operation, .. } => { b { "read" } " with " (code_line(&operation.to_string(), 80)) },
+            What::Served { tool } => { b { "served" } " " (code_line(tool, 64)) },
+            What::Refused { code, message, plan, .. } => {
+                b.bad { "refused" } " (" (code.word()) "): " (prose_line(message, LINE))
+                @if let Some(plan) = plan { (of(plan.as_str())) }
+            },
+            What::Previewed { plan, operation, effect, targets, .. } => {
+                b { "planned" } " " (code_line(&operation.to_string(), 80)) ", " (effect.word()) ", on "
+                (count(targets.len(), "target", "targets")) (of(plan.as_str()))
+            },
+            What::Asked { plan, .. } => { b { "asked its person" } " to confirm" (of(plan.as_str())) },
+            What::Confirmed { plan, answered_after_ms, faster_than_reading, .. } => {
+                b.good { "confirmed" } " in the agent’s client after " (answered_after_ms / 1000) " s"
+                @if *faster_than_reading { ", " strong { "faster than a person reads" } }
+                (of(plan.as_str()))
+            },
+            What::Parked { plan, .. } => { b { "put before people" } (of(plan.as_str())) },
+            What::Signed { plan, kind, by, answered_after_ms, .. } => {
+                b.good { (signed(*kind)) } " by " (name(by.as_str())) " with a passkey, after " (answered_after_ms / 1000) " s on its page"
+                (of(plan.as_str()))
+            },
+            What::Rejected { plan, by, reason, .. } => {
+                b.bad { "rejected" } " by " (name(by.as_str())) ": " (prose_line(reason, LINE)) (of(plan.as_str()))
+            },
+            What::Intent { plan, operation, .. } => { b { "sent" } " " (code_line(&operation.to_string(), 80)) (of(plan.as_str())) },
+            What::Outcome { plan, result, request_id, detail } => {
+                (outcome(*result))
+                @if let Some(id) = request_id { " · AWS request " (code_line(id, 64)) }
+                @if let Some(detail) = detail { ": " (prose_line(detail, LINE)) }
+                (of(plan.as_str()))
+            },
+            What::Reconciled { plan, result, detail } => {
+                (outcome(*result)) ", settled: " (prose_line(detail, LINE)) (of(plan.as_str()))
+            },
+            What::BreakerOpened { scope, why } => { b.bad { "breaker opened" } " for " (name(&scope.to_string())) ": " (prose_line(why, LINE)) },
+            What::BreakerClosed { scope, by, .. } => { b { "breaker closed" } " for " (name(&scope.to_string())) " by " (name(by)) },
+            _ => { b { "server" } " event" },
+        }
+    }
+}
+
+/// What a signature stands for, as something that was done.
+pub(crate) fn signed(kind: GrantKind) -> &'static str {
+    match kind {
+        GrantKind::Confirmation => "confirmed",
+        GrantKind::Approval => "approved",
+        GrantKind::Application => "ordered to be applied",
+    }
+}
+
+fn outcome(result: ResultWord) -> Markup {
+    html! {
+        @match result {
+            ResultWord::Applied => b.good { "applied" },
+            ResultWord::Failed => b.bad { "failed; nothing changed" },
+            ResultWord::Unknown => b.bad { "outcome unknown" },
+        }
+    }
+}
+
+/// When and how a plan ended, where it has.
+pub(crate) fn ended(story: &Story) -> Option<Markup> {
+    story
+        .events
+        .iter()
+        .rev()
+        .find(|(_, event)| matches!(event.what, What::Outcome { .. } | What::Reconciled { .. } | What::Rejected { .. }))
+        .map(|(_, event)| moment(event.at))
+}
