@@ -1,5 +1,8 @@
 //! Fakes of the ports, for tests here and in `tests/`: a clock that is set by hand, a cloud that follows a script, a
-//! store that fails. The store itself has no fake: [`crate::store::SqliteStore`] in a temporary folder is fast enough.
+//! store that fails, a passkey in software. The store itself has no fake: [`crate::store::SqliteStore`] in a temporary
+//! folder is fast enough.
+
+mod soft_key;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,6 +21,8 @@ use crate::ports::{
     Breaker, BreakerScope, Claim, Clock, Cloud, CloudError, CloudReply, CloudSession, Counted, CredentialsNote,
     GrantRecord, PlanFilter, Purpose, SessionRequest, SignedRequest, Store, StoreError, Tally,
 };
+
+pub use soft_key::{SoftKey, SoftKeyFailed};
 
 /// A clock that stands still until it is moved. Clones share their time.
 #[derive(Clone, Debug)]

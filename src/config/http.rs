@@ -118,6 +118,11 @@ impl HttpConfig {
     pub fn plan_page(&self, plan: &PlanId) -> String {
         format!("{}/plans/{plan}", self.origin())
     }
+
+    /// The console's page to enrol on, of an invitation's token, at an origin.
+    pub fn enrol_page(origin: &str, token: &str) -> String {
+        format!("{origin}/enrol/{token}")
+    }
 }
 
 impl Default for HttpConfig {

@@ -9,7 +9,7 @@ use super::plans::Transaction;
 use super::{failure, people};
 use crate::approval::people::same;
 use crate::approval::statement::{Saying, Signed};
-use crate::names::GrantId;
+use crate::names::{GrantId, Human};
 use crate::plan::filed::FiledPlan;
 use crate::ports::{Claim, GrantKind, GrantRecord, StoreError};
 
@@ -49,7 +49,7 @@ pub(super) async fn check(
     id: &GrantId,
     claim: &Claim,
     plan: &FiledPlan,
-) -> Result<(), StoreError> {
+) -> Result<GrantRecord, StoreError> {
     let row = db.row(sqlx::query("SELECT record, used FROM grants WHERE id = ?").bind(id.as_str())).await?;
     let Some(row) = row else { return Err(not_granted(id, "there is none of that name")) };
     let used: i64 = row.try_get("used").map_err(|error| failure::database(db.path, &error))?;
@@ -68,7 +68,18 @@ pub(super) async fn check(
     if grant.expires_at <= claim.now {
         return Err(not_granted(id, &format!("it expired at {}", grant.expires_at)));
     }
-    check_giver(db, &grant, plan).await
+    check_giver(db, &grant, plan).await?;
+    Ok(grant)
+}
+
+/// Refuses where one person would both carry a plan out and be among those who approve it.
+pub(super) fn check_together(grants: &[GrantRecord]) -> Result<(), StoreError> {
+    let of = |kind| grants.iter().filter(move |grant| grant.kind == kind);
+    let applies = |by: &Human| of(GrantKind::Application).any(|grant| same(&grant.by, by));
+    match of(GrantKind::Approval).find(|grant| applies(&grant.by)) {
+        Some(grant) => Err(not_granted(&grant.id, &format!("`{}` carries the plan out", grant.by))),
+        None => Ok(()),
+    }
 }
 
 /// Makes what somebody signed, and what is not used up yet, worth nothing.

@@ -200,13 +200,14 @@ async fn claim(db: &mut Transaction<'_>, claim: &Claim, owner: &str) -> Result<b
     if plan.content.agent != claim.who.agent || plan.content.account.id != claim.who.account {
         return Err(StoreError::NotGranted(format!("plan {} is another agent's, or for another account", claim.plan)));
     }
-    let mut seen = BTreeSet::new();
+    let (mut seen, mut used) = (BTreeSet::new(), Vec::new());
     for grant in &claim.grants {
         if !seen.insert(grant) {
             return Err(grants::not_granted(grant, "it was named twice"));
         }
-        grants::check(db, grant, claim, &plan).await?;
+        used.push(grants::check(db, grant, claim, &plan).await?);
     }
+    grants::check_together(&used)?;
     counters::check(db, claim).await?;
     let targets = Value::from(claim.targets.clone()).to_string();
     check_free(db, &targets).await?;

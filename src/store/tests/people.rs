@@ -454,6 +454,22 @@ async fn what_a_revoked_person_signed_counts_no_more_not_even_when_they_come_bac
 }
 
 #[tokio::test]
+async fn whoever_carries_a_plan_out_is_not_its_second_person() {
+    let place = Place::new();
+    let store = place.open().await;
+    staff(&store).await;
+    let plan = file(&store, &["i-1"]).await;
+    let [bobs, cleos] = ["bob", "cleo"].map(|by| signature(&plan, by, GrantKind::Approval));
+    let applied = signature(&plan, "bob", GrantKind::Application);
+    for grant in [&bobs, &cleos, &applied] {
+        give(&store, grant).await.unwrap();
+    }
+    let refused = why_not(store.claim(claim(&plan, &[&cleos, &bobs, &applied]), intent(&plan)).await);
+    assert_eq!(refused, "`bob` carries the plan out");
+    store.claim(claim(&plan, &[&cleos, &applied]), intent(&plan)).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_claim_looks_again_at_who_signed() {
     let place = Place::new();
     let store = place.open().await;
