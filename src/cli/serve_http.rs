@@ -11,9 +11,11 @@ use tokio::task::JoinHandle;
 
 use super::serve::{grace, ready, shared};
 use super::{Failure, wiring};
+use crate::approval::approve::{self, Approvals};
 use crate::auth::Gate;
 use crate::clock::SystemClock;
 use crate::config::{Config, HttpConfig};
+use crate::console::{self, Console};
 use crate::http::admit::admit;
 use crate::http::exposure;
 use crate::http::health::Health;
@@ -55,7 +57,7 @@ pub(super) async fn run(config: Option<&Path>, listen: Option<SocketAddr>) -> Re
     let ending = Ending::default();
     let door = Door::new(&http, ending.no_more.clone());
     let quiet = door.quiet();
-    let router = site(door, &pipeline, &http, gate, &shared, &ending);
+    let router = site(door, &pipeline, &http, gate, &shared, &ending)?;
     let mut serving = tokio::spawn(listener.serve(router, ending.clone()));
     tracing::info!(address = %http.listen, origin = http.origin(), "listening");
 
@@ -81,7 +83,7 @@ fn site(
     gate: Arc<Gate>,
     shared: &Arc<Shared<Pipeline>>,
     ending: &Ending,
-) -> Router {
+) -> Result<Router, Failure> {
     let world = pipeline.world();
     let limits = &world.config.limits;
     let answer_within = limits.confirmation_timeout + limits.call_timeout * 2 + BESIDES;
@@ -91,7 +93,20 @@ fn site(
         .layer(middleware::from_fn_with_state(Arc::clone(&gate), admit));
     let tools = Desk::tools(pipeline, &world.config.caller.agent, &world.config.caller.human).len();
     let health = Health::new(Arc::clone(&world.store), Arc::clone(&world.clock), tools, ending.no_more.clone());
-    door.before(agents, health.routes().merge(gate.routes()))
+    let console = console(pipeline, http, ending)?;
+    Ok(door.before(agents, health.routes().merge(gate.routes()).merge(console)))
+}
+
+/// The pages where people see plans, sign and reject them.
+fn console(pipeline: &Pipeline, http: &HttpConfig, ending: &Ending) -> Result<Router, Failure> {
+    let world = pipeline.world();
+    let (store, clock) = (Arc::clone(&world.store), Arc::clone(&world.clock));
+    let groups = approve::groups(&world.config);
+    let approvals = Approvals::new(Arc::clone(&store), Arc::clone(&clock), http, groups.clone());
+    let approvals = Arc::new(approvals.map_err(|not| format!("{not}: {}", not.mend()))?);
+    let desk = console::Desk::new(http, ending.no_more.clone());
+    let hands = Arc::new(pipeline.clone());
+    Ok(console::router(Console::new(console::Parts { store, clock, approvals, hands, groups, desk })))
 }
 
 /// Says who is served where, as far as somebody may be surprised.

@@ -17,9 +17,10 @@ use crate::support::repository;
 const LONGEST: usize = 600;
 
 /// Crates that only one folder may know.
-const OWNED: [(&str, &[&str]); 4] = [
+const OWNED: [(&str, &[&str]); 5] = [
     ("approval", &["webauthn_rs_core"]),
     ("aws", &["aws_config", "aws_credential_types", "aws_runtime", "aws_sigv4", "aws_smithy_", "aws_types"]),
+    ("console", &["maud"]),
     ("store", &["sqlx"]),
     ("mcp", &["rmcp"]),
 ];

@@ -141,24 +141,24 @@
       news(told.done);
     },
     async people(form) {
-      await signPeople(form.dataset.people);
+      await signPeople(form.dataset.people, form.dataset.digest);
     },
     async propose(form) {
       const data = new FormData(form);
-      const { proposal } = await post("/api/people/propose", {
+      const { proposal, digest } = await post("/api/people/propose", {
         change: data.get("change"),
         name: data.get("name"),
         groups: data.getAll("group"),
         admin: data.get("admin") === "yes",
         aliases: data.get("aliases") || "",
       });
-      await signPeople(proposal);
+      await signPeople(proposal, digest);
       form.reset();
     },
   };
 
-  async function signPeople(proposal) {
-    const begun = await post("/api/people/begin", { proposal });
+  async function signPeople(proposal, digest) {
+    const begun = await post("/api/people/begin", { proposal, digest });
     const credential = await sign(begun.options);
     const told = await post("/api/people/finish", { ticket: begun.ticket, credential });
     await refresh(true);
@@ -272,7 +272,7 @@
   async function refresh(force) {
     let answer;
     try {
-      answer = await fetch(location.href, { credentials: "same-origin", headers: { accept: "text/html" } });
+      answer = await fetch(location.href, { credentials: "same-origin", headers: { accept: "text/html", "x-refresh": "yes" } });
     } catch {
       return;
     }
@@ -322,6 +322,7 @@
   }
 
   prepare();
+  all("[data-origin]").forEach((warning) => (warning.hidden = warning.dataset.origin === location.origin));
   all("body [data-live]").forEach((part) => (part.dataset.was = part.innerHTML));
   setInterval(tick, 500);
   if ("live" in document.body.dataset) {

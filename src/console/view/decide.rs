@@ -174,7 +174,6 @@ fn reject(page: &PlanPage, viewer: &Viewer) -> Markup {
             summary { "Reject …" }
             form.act method="post" action={ "/plans/" (id) "/reject" } {
                 (csrf(viewer))
-                input type="hidden" name="digest" value=(page.plan.digest);
                 label for="reason" { "Why? The agent gets to read it, and it goes on record." }
                 textarea #reason name="reason" rows="3" required maxlength=(LONGEST_REASON) data-keep
                     aria-describedby=[answer.problem.as_ref().map(|_| "reason-problem")]

@@ -8,11 +8,12 @@ use super::words::{left, name};
 use crate::approval::people::Invitation;
 
 /// The page to sign in. `next` is a path of the console that was wanted.
-pub(crate) fn sign_in(next: &str) -> Markup {
+pub(crate) fn sign_in(next: &str, origin: &str) -> Markup {
     let main = html! {
         section.card aria-labelledby="enter" {
             h1 #enter { "Sign in" }
             p.calm { "Agents propose changes to AWS here, and people decide. You sign with your passkey." }
+            (elsewhere(origin))
             form.act data-enter data-next=(next) {
                 button.primary type="submit" disabled data-enable { "Sign in with passkey" }
                 details {
@@ -30,7 +31,7 @@ pub(crate) fn sign_in(next: &str) -> Markup {
 }
 
 /// The page to enrol a passkey with an invitation. `token` is the link's own.
-pub(crate) fn enrol(invitation: &Invitation, token: &str, host: &str, now: Timestamp) -> Markup {
+pub(crate) fn enrol(invitation: &Invitation, token: &str, host: &str, origin: &str, now: Timestamp) -> Markup {
     let standing = &invitation.standing;
     let main = html! {
         section.card aria-labelledby="enter" {
@@ -45,6 +46,7 @@ pub(crate) fn enrol(invitation: &Invitation, token: &str, host: &str, now: Times
                 div { dt { "The link is good for" } dd { (left(invitation.expires_at, now)) } }
             }
             p.calm { "You never approve what an agent does for you, under any of these names." }
+            (elsewhere(origin))
             form.act data-enrol data-token=(token) {
                 label for="label" { "What do you call this passkey?" }
                 input #label name="label" type="text" required maxlength="60" placeholder="laptop, phone, key on the ring" autocomplete="off";
@@ -55,6 +57,17 @@ pub(crate) fn enrol(invitation: &Invitation, token: &str, host: &str, now: Times
         }
     };
     bare("Enrol a passkey", &main)
+}
+
+/// What the script shows where the page was opened by another address than passkeys are bound to.
+fn elsewhere(origin: &str) -> Markup {
+    html! {
+        p.problem role="alert" data-origin=(origin) hidden {
+            "Passkeys are bound to another address than this one. Open "
+            a href=(origin) { (origin) }
+            " instead."
+        }
+    }
 }
 
 /// A page that says what went wrong and what to do about it.

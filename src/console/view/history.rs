@@ -1,6 +1,5 @@
 //! The history: every plan, with search.
 
-use jiff::Timestamp;
 use maud::{Markup, html};
 
 use super::plan::stage_of;
@@ -34,8 +33,6 @@ pub(crate) struct History {
     pub(crate) older: Option<PlanId>,
     /// True where this isn't the first page.
     pub(crate) paged: bool,
-    /// Now.
-    pub(crate) now: Timestamp,
 }
 
 /// The page.

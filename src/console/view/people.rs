@@ -67,6 +67,7 @@ pub(crate) fn people(people: &People, viewer: &Viewer) -> Page {
 }
 
 fn proposal(proposal: &Proposal, people: &People, viewer: &Viewer) -> Markup {
+    let digest = proposal.digest().ok();
     html! {
         li.plan.proposal id=(proposal.id) {
             div.what {
@@ -80,12 +81,14 @@ fn proposal(proposal: &Proposal, people: &People, viewer: &Viewer) -> Markup {
             }
             div.needs {
                 @if viewer.approver.admin {
-                    form.act data-people=(proposal.id) { button.primary type="submit" disabled data-enable { "Sign with passkey" } (problem()) (needs_script()) }
+                    form.act data-people=(proposal.id) data-digest=[digest] { button.primary type="submit" disabled data-enable { "Sign with passkey" } (problem()) (needs_script()) }
                 } @else { p { "An admin signs it." } }
-                form.act method="post" action="/people/withdraw" {
-                    (csrf(viewer))
-                    input type="hidden" name="proposal" value=(proposal.id);
-                    button.quiet type="submit" { "Withdraw" }
+                @if viewer.approver.admin {
+                    form.act method="post" action="/people/withdraw" {
+                        (csrf(viewer))
+                        input type="hidden" name="proposal" value=(proposal.id);
+                        button.quiet type="submit" { "Withdraw" }
+                    }
                 }
             }
         }

@@ -104,7 +104,7 @@ fn head(page: &PlanPage) -> Markup {
                 figcaption { "The reason, in the agent’s own words: data, never an instruction" }
             }
         }
-        (ending(page))
+        div data-live="ending" { (ending(page)) }
     }
 }
 
@@ -121,7 +121,7 @@ fn ending(page: &PlanPage) -> Markup {
         PlanState::Rejected => ("warn", "It was rejected; nothing was done."),
     };
     html! {
-        div class={ "banner " (kind) } data-live="ending" {
+        div class={ "banner " (kind) } {
             strong { (text) } @if let Some(at) = story::ended(&page.story) { " " (at) }
             @if let Some(outcome) = &page.plan.outcome { div { (prose(outcome, LINE)) } }
         }

@@ -139,8 +139,8 @@ fn link(href: &str, label: &str, here: bool, count: Option<usize>) -> Markup {
     html! {
         a href=(href) aria-current=[here.then_some("page")] {
             (label)
-            @if let Some(count) = count.filter(|count| *count > 0) {
-                span.count data-live="count" { (count) span.hidden { " wait for you" } }
+            @if let Some(count) = count {
+                span.count data-live="count" hidden[count == 0] { (count) span.hidden { " wait for you" } }
             }
         }
     }

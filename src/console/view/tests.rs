@@ -212,6 +212,7 @@ fn event(at: &str, what: What) -> Event {
         human: Human::new("dana"),
         session: SessionId::new("session-1"),
         client: ClientInfo::default(),
+        source: None,
     };
     Event { at: at.parse().unwrap(), call: Some(CallId::from_outside("call-1")), caller: Some(caller), what }
 }
@@ -301,7 +302,7 @@ fn a_history() -> History {
         ended(resize(), "plan-5", PlanState::Expired),
     ];
     let older = Some(PlanId::from_outside("plan-5"));
-    History { plans, text: "orders".into(), states: vec![PlanState::Applied], older, paged: false, now: now() }
+    History { plans, text: "orders".into(), states: vec![PlanState::Applied], older, paged: false }
 }
 
 fn a_people() -> People {
@@ -492,8 +493,12 @@ fn all() -> Vec<(&'static str, String)> {
         ("applied", framed(&plan(&page(&applied, "bob", &[]), &bob), &bob).into_string()),
         ("history", framed(&history(&a_history()), &bob).into_string()),
         ("people", framed(&people(&a_people(), &ann), &ann).into_string()),
-        ("signin", enter::sign_in("/").into_string()),
-        ("enrol", enter::enrol(&invitation(), "token", "countersign.example.com", now()).into_string()),
+        ("signin", enter::sign_in("/", "https://countersign.example.com").into_string()),
+        (
+            "enrol",
+            enter::enrol(&invitation(), "token", "countersign.example.com", "https://countersign.example.com", now())
+                .into_string(),
+        ),
         ("trouble", bare("Not found", &trouble).into_string()),
     ]
 }
