@@ -35,8 +35,14 @@ pub(super) struct AccessTokens {
 }
 
 impl AccessTokens {
-    /// Begins to fetch the issuer's keys. Needs tokio's runtime.
-    pub(super) fn new(config: OAuthConfig, clock: Arc<dyn Clock>) -> Result<Self, reqwest::Error> {
+    /// Begins to fetch the issuer's keys. Needs tokio's runtime. Tokens must be for `resource`, unless the configuration
+    /// names another audience.
+    pub(super) fn new(
+        mut config: OAuthConfig,
+        resource: String,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, reqwest::Error> {
+        config.audience.get_or_insert_with(|| vec![resource]);
         let keys = Keys::new(&config, Arc::clone(&clock))?;
         keys.keep_fresh();
         Ok(Self { config, keys, clock })
@@ -100,7 +106,7 @@ fn check_claims(
     if text("iss") != Some(&config.issuer) {
         return Err(format!("it is of another issuer: {}", shown(claims.get("iss"))));
     }
-    let is_ours = |audience: &str| config.audience.iter().any(|ours| ours == audience);
+    let is_ours = |audience: &str| config.audience.iter().flatten().any(|ours| ours == audience);
     let for_us = match claims.get("aud") {
         Some(Value::String(audience)) => is_ours(audience),
         Some(Value::Array(all)) => all.iter().filter_map(Value::as_str).any(is_ours),

@@ -99,7 +99,7 @@ impl Gate {
         let metadata = oauth.as_ref().map(|oauth| Metadata::of(http, oauth));
         Ok(Self(Kind::Guarded(Arc::new(Guard {
             tokens: StaticTokens::new(tokens.clone(), Arc::clone(&clock)),
-            oauth: oauth.clone().map(|oauth| AccessTokens::new(oauth, clock)).transpose()?,
+            oauth: oauth.clone().map(|oauth| AccessTokens::new(oauth, http.resource(), clock)).transpose()?,
             challenger: Challenger::new(metadata.as_ref()),
             metadata,
         }))))
@@ -194,7 +194,7 @@ fn bearer(parts: &Parts) -> Result<&str, Refusal> {
 /// True where nobody but this machine reaches the listener: not by its address, and not through a proxy before it.
 fn is_local(http: &HttpConfig) -> bool {
     let public = http.public_url.as_ref().is_some_and(|url| !crate::config::auth::is_loopback(url));
-    http.listen.ip().is_loopback() && !public
+    http.listen.ip().to_canonical().is_loopback() && !public && http.trusted_proxies.is_empty()
 }
 
 #[cfg(test)]

@@ -41,8 +41,8 @@ pub struct OAuthConfig {
     pub issuer: String,
     /// Where its public keys are.
     pub keys: KeySource,
-    /// A token must be for one of these. Never empty; default: the server's own address with `/mcp`.
-    pub audience: Vec<String>,
+    /// A token must be for one of these; `None`: for this server, by its own address with `/mcp`.
+    pub audience: Option<Vec<String>>,
     /// A token must be signed with one of these. Never empty.
     pub algorithms: Vec<TokenAlgorithm>,
     /// The scope a token must have; default `countersign`.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, WWW_AUTHENTICATE};
+use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 
 use crate::auth::{Challenge, Gate};
@@ -28,9 +28,14 @@ pub async fn admit(State(gate): State<Arc<Gate>>, request: Request, next: Next) 
 }
 
 fn refused(challenge: Challenge) -> Response {
+    let unavailable = challenge.status == StatusCode::SERVICE_UNAVAILABLE;
     // A challenge is a refusal, whatever else it says.
-    let status = if challenge.status.is_client_error() { challenge.status } else { StatusCode::UNAUTHORIZED };
+    let refuses = challenge.status.is_client_error() || unavailable;
+    let status = if refuses { challenge.status } else { StatusCode::UNAUTHORIZED };
     let mut response = (status, challenge.message + "\n").into_response();
+    if unavailable {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("30"));
+    }
     if let Some(Ok(how)) = challenge.authenticate.map(|how| HeaderValue::from_str(&how)) {
         response.headers_mut().insert(WWW_AUTHENTICATE, how);
     }

@@ -21,7 +21,7 @@ pub(super) fn oauth(issuer: &str) -> OAuthConfig {
     OAuthConfig {
         issuer: issuer.to_owned(),
         keys: KeySource::Discovery,
-        audience: vec!["http://localhost:8470/mcp".to_owned()],
+        audience: None,
         algorithms: vec![RS256, PS256, ES256, EdDSA],
         scope: "countersign".to_owned(),
         human_claim: "email".to_owned(),

@@ -23,7 +23,10 @@ impl Offline {
         let keys: Vec<Value> = keys.iter().map(|key| key.jwk()).collect();
         std::fs::write(&file, json!({ "keys": keys }).to_string()).unwrap();
         let config = OAuthConfig { keys: KeySource::File(file), ..config };
-        Self { tokens: AccessTokens::new(config, Arc::new(clock())).unwrap(), _folder: folder }
+        Self {
+            tokens: AccessTokens::new(config, "http://localhost:8470/mcp".to_owned(), Arc::new(clock())).unwrap(),
+            _folder: folder,
+        }
     }
 
     async fn takes(&self, token: &str) -> String {

@@ -21,19 +21,14 @@ const HOUR: u64 = 60 * MINUTE;
 const OAUTH: &str = "/http/oauth";
 
 impl Compiler<'_> {
-    /// `resource` is the address agents reach the server at, which tokens must be for.
     pub(super) fn auth(
         &mut self,
         tokens: BTreeMap<String, RawToken>,
         oauth: Option<RawOAuth>,
         agents: &BTreeMap<Agent, AgentConfig>,
-        resource: String,
     ) -> AuthConfig {
         let known: Vec<String> = agents.keys().map(|agent| agent.as_str().to_owned()).collect();
-        AuthConfig {
-            tokens: self.tokens(tokens, &known),
-            oauth: oauth.map(|oauth| self.oauth(oauth, &known, resource)),
-        }
+        AuthConfig { tokens: self.tokens(tokens, &known), oauth: oauth.map(|oauth| self.oauth(oauth, &known)) }
     }
 
     fn tokens(&mut self, raw: BTreeMap<String, RawToken>, agents: &[String]) -> Vec<TokenConfig> {
@@ -87,7 +82,7 @@ impl Compiler<'_> {
         Agent::new(name)
     }
 
-    fn oauth(&mut self, raw: RawOAuth, agents: &[String], resource: String) -> OAuthConfig {
+    fn oauth(&mut self, raw: RawOAuth, agents: &[String]) -> OAuthConfig {
         self.issuer(&raw.issuer);
         let keys = self.keys(&raw);
         if raw.agents.is_empty() && raw.default_agent.is_none() {
@@ -117,7 +112,7 @@ impl Compiler<'_> {
         OAuthConfig {
             issuer: raw.issuer,
             keys,
-            audience: raw.audience.unwrap_or_else(|| vec![resource]),
+            audience: raw.audience,
             algorithms: raw.algorithms.unwrap_or_else(|| {
                 vec![TokenAlgorithm::RS256, TokenAlgorithm::PS256, TokenAlgorithm::ES256, TokenAlgorithm::EdDSA]
             }),
@@ -173,7 +168,7 @@ impl Compiler<'_> {
 }
 
 /// Keys that came over a network anybody can write to are nobody's.
-fn is_secure(url: &Url) -> bool {
+pub(super) fn is_secure(url: &Url) -> bool {
     let bare = url.username().is_empty() && url.password().is_none() && url.host().is_some();
     bare && (url.scheme() == "https" || (url.scheme() == "http" && is_loopback(url)))
 }

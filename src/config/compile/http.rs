@@ -73,7 +73,7 @@ impl Compiler<'_> {
                 24 * 60 * 60,
             ),
         };
-        http.auth = self.auth(raw.tokens, raw.oauth, agents, http.resource());
+        http.auth = self.auth(raw.tokens, raw.oauth, agents);
         http
     }
 
