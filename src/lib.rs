@@ -68,6 +68,7 @@
 //! | [`http`] | the listener for agents and people: TLS, limits, guards, health | knows MCP or pages |
 //! | [`auth`] | who calls over HTTP | passes a credential on |
 //! | [`console`] | where people see plans, sign and reject them: pages made on the server | decides |
+//! | [`notify`] | tells people of plans that wait for them | decides, or holds up a call |
 //! | [`sandbox`], [`demo`] | a local cloud with a believable environment, and the incident as a story on it | |
 //! | [`cli`] | flags, wiring, exit codes; one file a command | |
 //!
@@ -91,6 +92,7 @@ pub mod http;
 pub mod manifest;
 pub mod mcp;
 pub mod names;
+pub mod notify;
 pub mod own_tools;
 pub mod pipeline;
 pub mod plan;

@@ -7,6 +7,7 @@ pub mod config;
 pub mod demo;
 pub mod iam;
 pub mod manifest;
+pub mod notify;
 pub mod plans;
 pub mod policy;
 mod policy_files;
@@ -73,6 +74,8 @@ enum Command {
     Plan(plans::PlanArgs),
     /// Make static tokens for agents that call over HTTP.
     Token(token::TokenArgs),
+    /// Test notifications.
+    Notify(notify::NotifyArgs),
     /// List and close breakers.
     Breaker(breaker::BreakerArgs),
     /// Start, reset and stop a local cloud to try things on.
@@ -117,6 +120,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Plans(args) => plans::list(args, store).await,
         Command::Plan(args) => plans::run(args, store).await,
         Command::Token(args) => token::run(args, || wiring::configuration(config)),
+        Command::Notify(args) => notify::run(args, || wiring::configuration(config)).await,
         Command::Breaker(args) => breaker::run(args, || wiring::configuration(config)).await,
         Command::Sandbox(args) => sandbox::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Demo(args) => demo::run(args).await,

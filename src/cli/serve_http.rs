@@ -25,6 +25,7 @@ use crate::http::tls::Tls;
 use crate::mcp::desk::Desk;
 use crate::mcp::http::{Endpoint, servers};
 use crate::mcp::server::Shared;
+use crate::notify::follow::Follower;
 use crate::pipeline::Pipeline;
 
 /// How long answers may take to be sent after the last call has ended.
@@ -55,6 +56,7 @@ pub(super) async fn run(config: Option<&Path>, listen: Option<SocketAddr>) -> Re
     ready(&pipeline).await?;
     let shared = shared(&pipeline)?;
     let ending = Ending::default();
+    tell_people(&pipeline, &http, &ending)?;
     let door = Door::new(&http, ending.no_more.clone());
     let quiet = door.quiet();
     let router = site(door, &pipeline, &http, gate, &shared, &ending)?;
@@ -71,6 +73,17 @@ pub(super) async fn run(config: Option<&Path>, listen: Option<SocketAddr>) -> Re
     tokio::select! {
         () = end(&pipeline, &shared, &ending, quiet, serving) => {}
         () = signals.end() => tracing::warn!("ended at once; calls that were running are settled at the next start"),
+    }
+    Ok(())
+}
+
+/// Tells people of plans that wait for them, where that is configured.
+fn tell_people(pipeline: &Pipeline, http: &HttpConfig, ending: &Ending) -> Result<(), String> {
+    let world = pipeline.world();
+    if let Some(notify) = world.config.notify.clone() {
+        let (store, clock) = (Arc::clone(&world.store), Arc::clone(&world.clock));
+        let follower = Follower::new(notify, http.clone(), store, clock)?;
+        tokio::spawn(follower.run(ending.no_more.clone()));
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ mod accounts;
 mod auth;
 mod aws;
 mod http;
+mod notify;
 mod policy;
 mod windows;
 
@@ -57,6 +58,7 @@ impl Compiler<'_> {
         let policy = self.policy(raw.policy);
         let agents = self.agents(raw.agents, &caller.agent, &accounts, &policy);
         Config {
+            notify: raw.notify.and_then(|notify| self.notify(notify, raw.http.is_some())),
             http: raw.http.map(|raw| self.http(raw, &agents)),
             agents,
             caller,

@@ -4,6 +4,7 @@ pub mod auth;
 mod compile;
 mod find;
 mod http;
+pub mod notify;
 mod raw;
 mod ticket;
 mod web;
@@ -25,6 +26,7 @@ pub use auth::AuthConfig;
 pub use compile::load;
 pub use find::{Environment, NotFound, find};
 pub use http::{DEFAULT_PORT, HttpConfig, HttpLimits, TlsFiles};
+pub use notify::NotifyConfig;
 pub use raw::schema;
 pub use ticket::TicketConfig;
 pub use web::{Host, Network, Origin};
@@ -62,6 +64,8 @@ pub struct Config {
     pub breakers: BreakersConfig,
     /// How agents and approvers reach the server over HTTP; `None` where they don't.
     pub http: Option<HttpConfig>,
+    /// Who is told when a plan needs people; `None` where nobody is.
+    pub notify: Option<NotifyConfig>,
     /// Digest of the file's text.
     pub digest: Digest,
     /// The file it came from.

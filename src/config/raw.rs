@@ -1,6 +1,7 @@
 //! `countersign.toml` as it is written.
 
 mod auth;
+mod notify;
 
 use std::collections::BTreeMap;
 
@@ -13,6 +14,7 @@ use crate::document;
 use crate::names::Stage;
 
 pub(super) use auth::{RawOAuth, RawToken};
+pub(super) use notify::RawNotify;
 
 /// The JSON Schema of `countersign.toml`, for editors and for [`super::load`].
 pub fn schema() -> Value {
@@ -65,6 +67,8 @@ pub(super) struct RawConfig {
     pub(super) breakers: RawBreakers,
     /// How agents and approvers reach the server over HTTP. Without it plans can't be put before other people.
     pub(super) http: Option<RawHttp>,
+    /// Who is told when a plan needs people. Default: nobody.
+    pub(super) notify: Option<RawNotify>,
 }
 
 /// How agents and approvers reach the server over HTTP.

@@ -50,6 +50,7 @@ fn config(url: &str, folder: &std::path::Path) -> Config {
         budgets: BudgetsConfig::default(),
         breakers: BreakersConfig::default(),
         http: None,
+        notify: None,
         digest: Digest::of_bytes("t", b""),
         path: PathBuf::from("unused"),
     }

@@ -346,3 +346,32 @@ fn an_issuer_without_rules_or_keys_is_told() {
     let words = ISSUER.replace("[[http", "algorithms = [\"HS256\", \"none\"]\naudience = []\nscope = \"a b\"\n[[http");
     insta::assert_snapshot!(report(&format!("{LEAST}\n{words}")));
 }
+
+#[test]
+fn who_is_told_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("secret"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n").unwrap();
+    std::fs::write(folder.path().join("url"), "https://hooks.slack.com/services/T/B/x\n").unwrap();
+    let load = |notify: &str| {
+        let path = folder.path().join("countersign.toml");
+        std::fs::write(&path, format!("{LEAST}\n{notify}")).unwrap();
+        load(&path, &Models::embedded().unwrap(), &environment()).map(|config| config.notify.unwrap())
+    };
+    let signed = load("[http]\n[notify]\nurl = \"https://x.test/hook\"\nsecret_file = \"secret\"\n").unwrap();
+    assert_eq!(signed.events.len(), 6);
+    assert_eq!(signed.secret_file, Some(folder.path().join("secret")));
+    let slack = "[http]\n[notify]\nurl_file = \"url\"\nformat = \"slack\"\nevents = [\"waiting\", \"rejected\"]\n";
+    let slack = load(slack).unwrap();
+    assert_eq!((slack.events.len(), slack.secret_file), (2, None));
+    let wrong = |notify: &str| {
+        let problems = load(notify).unwrap_err().plain();
+        problems.replace(&format!("{}/", folder.path().display()), "")
+    };
+    let cases = [
+        "[notify]\nurl = \"https://x.test\"\nsecret_file = \"secret\"\n",
+        "[http]\n[notify]\nurl = \"http://x.test\"\n",
+        "[http]\n[notify]\nurl = \"https://x.test\"\nurl_file = \"url\"\nsecret_file = \"url\"\n",
+        "[http]\n[notify]\nurl_file = \"secret\"\nsecret_file = \"nowhere\"\n",
+    ];
+    insta::assert_snapshot!(cases.map(wrong).join("\n"));
+}
