@@ -20,10 +20,11 @@ venv: .venv/.dev ## the Python environment of sandbox and tests (.venv)
 	scripts/venv requirements-dev.txt
 	@touch .venv/.sandbox $@
 
-node: tests/inspector/node_modules/.installed ## the MCP Inspector for the tests, run by the Node of .venv
+# The MCP Inspector and an OpenID provider.
+node: tests/inspector/node_modules/.installed tests/oidc/node_modules/.installed ## what the tests need besides, run by the Node of .venv
 
-tests/inspector/node_modules/.installed: tests/inspector/package-lock.json .venv/.dev
-	cd tests/inspector && PATH="$(CURDIR)/.venv/bin:$$PATH" npm ci --ignore-scripts --loglevel=error
+tests/%/node_modules/.installed: tests/%/package-lock.json .venv/.dev
+	cd tests/$* && PATH="$(CURDIR)/.venv/bin:$$PATH" npm ci --ignore-scripts --loglevel=error
 	@touch $@
 
 build: ## the release binary, target/release/countersign

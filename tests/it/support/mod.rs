@@ -3,6 +3,7 @@
 pub(crate) mod clouds;
 pub(crate) mod installation;
 pub(crate) mod record;
+pub(crate) mod serving;
 pub(crate) mod session;
 pub(crate) mod stub;
 

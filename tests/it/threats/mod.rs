@@ -18,6 +18,7 @@ mod t18_record;
 mod t19_secrets;
 mod t20_arguments;
 mod t21_many_small_calls;
+mod t22_tokens;
 
 use rmcp::model::ProtocolVersion;
 use serde_json::{Value, json};
