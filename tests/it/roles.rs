@@ -161,6 +161,18 @@ async fn roles_that_cover_families_are_checked_by_what_covers_them() {
     assert!(narrower.out.contains("too much: AWS's `ReadOnlyAccess` is attached"), "{narrower:?}");
 }
 
+/// What the demo and the tests run with is what the template makes, for all families.
+#[tokio::test]
+async fn the_sandbox_s_own_roles_are_those_of_the_template() {
+    let sandbox = sandbox().await;
+    let installation = Installation::before_sandbox(sandbox);
+    let read = |file: &str| std::fs::read_to_string(sandbox.folder().join(file)).unwrap();
+    installation.write("keys", &format!("{}\n{}", read("credentials"), read("root-credentials")));
+    let installation = installation.set("aws.credentials_file", "keys");
+    let good = check(&installation, "all");
+    assert_eq!((good.code, good.out.matches(": as needed").count()), (Some(0), 2), "{good:?}");
+}
+
 #[tokio::test]
 async fn the_scope_of_a_call_is_told_without_asking_anybody() {
     let installation = Installation::before("http://127.0.0.1:9");

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{ACCOUNTS, Account, SandboxError, TOOLS_ACCOUNT};
+use crate::roles::role::{Boundary, Role};
 use crate::sandbox::files::AccessKey;
 
 const SERVER_USER: &str = "countersign-server";
@@ -16,31 +17,18 @@ pub(in crate::sandbox) const CHANGE_ROLE: &str = "countersign-change";
 /// What both roles ask for. It is no secret; it keeps another customer's roles from being assumed by mistake.
 pub(in crate::sandbox) const EXTERNAL_ID: &str = "countersign-sandbox";
 
-/// Services whose every action the change role may use. IAM, STS and Organizations are not among them: no tool can
-/// make itself more rights.
-const CHANGEABLE: [&str; 12] = [
-    "autoscaling",
-    "cloudformation",
-    "cloudwatch",
-    "dynamodb",
-    "ec2",
-    "events",
-    "lambda",
-    "logs",
-    "rds",
-    "s3",
-    "sns",
-    "sqs",
-];
-
-/// Reads that return secrets, which AWS's own `ReadOnlyAccess` mostly leaves out.
-const SECRETS: [&str; 6] = [
+/// What the change role must not do whatever the template gives it for `aws_change`: no tool makes itself more rights, and
+/// none reads what is secret.
+const NEVER: [&str; 9] = [
     "ec2:GetPasswordData",
+    "iam:*",
     "kms:Decrypt",
+    "organizations:*",
     "rds:DownloadDBLogFilePortion",
     "secretsmanager:GetSecretValue",
     "ssm:GetParameter",
     "ssm:GetParameters",
+    "sts:*",
 ];
 
 /// The server's own identity: may assume the roles, and nothing else.
@@ -77,40 +65,54 @@ pub(super) async fn server_key(tools: &Account, written: Option<AccessKey>) -> R
     })
 }
 
-/// The two roles of an account.
-pub(super) async fn roles(root: &Account) -> Result<(), SandboxError> {
-    role(root, READ_ROLE, "Reads everything but secrets", &read_policy()).await?;
-    role(root, CHANGE_ROLE, "Changes what the shop runs on", &change_policy()).await?;
-    let read_only = json!({ "RoleName": READ_ROLE, "PolicyArn": "arn:aws:iam::aws:policy/ReadOnlyAccess" });
-    root.call("iam", "AttachRolePolicy", read_only).await.map(drop)
-}
-
-async fn role(root: &Account, name: &str, description: &str, policy: &str) -> Result<(), SandboxError> {
-    let arguments = json!({ "RoleName": name, "Description": description, "AssumeRolePolicyDocument": trust_policy() });
-    root.create("iam", "CreateRole", arguments).await?;
-    let arguments = json!({ "RoleName": name, "PolicyName": name, "PolicyDocument": policy });
+/// The two roles of an account, as `countersign iam template --families all` makes them.
+pub(super) async fn roles(root: &Account, generated: &[Role]) -> Result<(), SandboxError> {
+    for role in generated {
+        let boundary = match &role.boundary {
+            Boundary::Managed(arn) => arn.clone(),
+            Boundary::Own { name, document } => policy(root, role, name, document).await?,
+        };
+        let arguments = json!({
+            "RoleName": role.name, "AssumeRolePolicyDocument": trust(role).to_string(),
+            "PermissionsBoundary": boundary,
+        });
+        root.create("iam", "CreateRole", arguments).await?;
+        let mut attached: Vec<String> = role.managed.iter().cloned().collect();
+        for (name, document) in &role.policies {
+            attached.push(policy(root, role, name, document).await?);
+        }
+        for arn in attached {
+            root.call("iam", "AttachRolePolicy", json!({ "RoleName": role.name, "PolicyArn": arn })).await?;
+        }
+    }
+    let never = statements(json!([{ "Effect": "Deny", "Action": NEVER, "Resource": "*" }]));
+    let arguments = json!({ "RoleName": CHANGE_ROLE, "PolicyName": "never", "PolicyDocument": never });
     root.call("iam", "PutRolePolicy", arguments).await.map(drop)
 }
 
-fn trust_policy() -> String {
-    statements(json!([{
-        "Effect": "Allow",
-        "Principal": { "AWS": format!("arn:aws:iam::{TOOLS_ACCOUNT}:user/{SERVER_USER}") },
-        "Action": ["sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession"],
-        "Condition": { "StringEquals": { "sts:ExternalId": EXTERNAL_ID } },
-    }]))
+/// Makes a policy where it isn't there yet, and gives its ARN.
+async fn policy(root: &Account, role: &Role, name: &str, document: &Value) -> Result<String, SandboxError> {
+    let arguments = json!({ "PolicyName": name, "PolicyDocument": document.to_string() });
+    root.create("iam", "CreatePolicy", arguments).await?;
+    let account = role.arn.split(':').nth(4).unwrap_or_default();
+    Ok(format!("arn:aws:iam::{account}:policy/{name}"))
 }
 
-fn read_policy() -> String {
-    statements(json!([{ "Effect": "Deny", "Action": SECRETS, "Resource": "*" }]))
+/// The emulator knows no source identity in trust policies, so a condition on one never holds there.
+fn trust(role: &Role) -> Value {
+    let mut trust = role.trust.clone();
+    let statements = trust.get_mut("Statement").and_then(Value::as_array_mut);
+    for statement in statements.into_iter().flatten() {
+        if let Some(conditions) = statement.get_mut("Condition").and_then(Value::as_object_mut) {
+            conditions.shift_remove("StringLike");
+        }
+    }
+    trust
 }
 
-fn change_policy() -> String {
-    let actions: Vec<_> = CHANGEABLE.iter().map(|service| format!("{service}:*")).collect();
-    statements(json!([
-        { "Effect": "Allow", "Action": actions, "Resource": "*" },
-        { "Effect": "Deny", "Action": SECRETS, "Resource": "*" },
-    ]))
+/// The server's own identity.
+pub(in crate::sandbox) fn server_arn() -> String {
+    format!("arn:aws:iam::{TOOLS_ACCOUNT}:user/{SERVER_USER}")
 }
 
 fn statements(list: Value) -> String {

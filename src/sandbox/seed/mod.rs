@@ -56,10 +56,10 @@ pub(super) async fn seed(folder: &Path, root: &Root) -> Result<Seeded, SandboxEr
     let server_key = identity::server_key(&tools, files::read_credentials(folder)).await?;
     let mut accounts = BTreeMap::new();
     for account in &ACCOUNTS {
-        let root = Account::open(root, account.name, account.id).await?;
-        identity::roles(&root).await?;
-        orders::service(&root, account).await?;
-        let instances = orders::instances(&root).await?;
+        let session = Account::open(root, account.name, account.id).await?;
+        identity::roles(&session, &root.roles(account.name)?).await?;
+        orders::service(&session, account).await?;
+        let instances = orders::instances(&session).await?;
         accounts.insert(account.name.to_owned(), SeededAccount { id: account.id.to_owned(), instances });
     }
     Ok(Seeded { server_key, accounts })
