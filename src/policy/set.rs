@@ -1,7 +1,8 @@
 //! [`Policies`]: a set of policies that was parsed, validated and held against the configuration. There is no other way to
 //! get one, and a set with one slip in it is none.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use cedar_policy::{ActionConstraint, Authorizer, Context, Entities, Entity, EntityUid, PolicyId, Request};
 use miette::Diagnostic;
@@ -9,6 +10,7 @@ use miette::Diagnostic;
 use super::entities;
 use super::literals;
 use super::question::{Evidence, Question};
+use super::shipped;
 use super::vocabulary::{ANY, EFFECTS, Vocabulary, action, reachable};
 use crate::config::{Account, AgentConfig, Profile};
 use crate::digest::Digest;
@@ -20,8 +22,7 @@ use crate::names::{Agent, Effect, Human, Stage};
 pub struct Policies {
     vocabulary: Vocabulary,
     all: cedar_policy::PolicySet,
-    /// For each action the policies that can have something to say of it, and its entity.
-    by_action: HashMap<EntityUid, (cedar_policy::PolicySet, Entity)>,
+    by_action: ByAction,
     people: People,
     sources: Vec<Source>,
     /// Tickets that policies' patterns take, one for each.
@@ -65,17 +66,32 @@ impl Policies {
     /// Refused is what does not parse or validate, what has no name or another's, a template, a file without policies, a
     /// name of an agent or account that isn't configured, and an expression that could fail when it is evaluated: Cedar
     /// skips a policy that fails, and a `forbid` that is skipped forbids nothing.
+    ///
+    /// Shipped texts were checked by this program's tests (see [`super::shipped::is_shipped`]).
     pub fn compile(
         sources: Vec<Source>,
         vocabulary: Vocabulary,
         people: People,
         profile: Profile,
     ) -> Result<Self, Problems> {
+        Self::compile_checking(sources, vocabulary, people, profile, |source| !shipped::is_shipped(source.text()))
+    }
+
+    /// Compiles a set, and checks the texts for which `checked` says so.
+    fn compile_checking(
+        sources: Vec<Source>,
+        vocabulary: Vocabulary,
+        people: People,
+        profile: Profile,
+        checked: impl Fn(&Source) -> bool,
+    ) -> Result<Self, Problems> {
         let mut problems = Problems::new();
-        let words = literals::Words::new(&people);
+        let words = OnceLock::new();
         let mut all = cedar_policy::PolicySet::new();
+        let mut own = cedar_policy::PolicySet::new();
         let mut origin: BTreeMap<String, usize> = BTreeMap::new();
         for (index, source) in sources.iter().enumerate() {
+            let check = checked(source);
             for policy in parse(source, &mut problems) {
                 let id = policy.id().to_string();
                 match origin.get(&id) {
@@ -86,10 +102,15 @@ impl Policies {
                         problems.push(at_policy(source, &policy, message, "give it a name of its own"));
                     }
                     None => {
-                        literals::check(source, &policy, &words, &mut problems);
                         origin.insert(id, index);
                         // The name is new, so adding can't fail; were it to, the policy must not be missing unnoticed.
-                        if let Err(error) = all.add(policy.clone()) {
+                        let mut added = all.add(policy.clone());
+                        if check {
+                            let words = words.get_or_init(|| literals::Words::new(&people));
+                            literals::check(source, &policy, words, &mut problems);
+                            added = added.and_then(|()| own.add(policy.clone()));
+                        }
+                        if let Err(error) = added {
                             problems.push(at_policy(source, &policy, error.to_string(), "report it"));
                         }
                     }
@@ -97,12 +118,15 @@ impl Policies {
             }
         }
         let place = |id: &PolicyId| origin.get(id.to_string().as_str()).and_then(|index| sources.get(*index));
-        validate(&all, &vocabulary, place, &mut problems);
+        if !own.is_empty() {
+            validate(&own, &vocabulary, place, &mut problems);
+        }
         let digest = digest(&sources, &vocabulary).map_err(|error| {
             Problems::from(Source::new("policies", "").problem(0..0, error.to_string(), "report it"))
         })?;
-        let by_action = by_action(&all, &vocabulary);
-        let tickets = literals::ticket_examples(&all);
+        let by_action = ByAction::new(&vocabulary);
+        let tickets = literals::ticket_examples(&own);
+        drop(words);
         problems.or(Self { vocabulary, all, by_action, people, sources, tickets, profile, digest })
     }
 
@@ -132,8 +156,8 @@ impl Policies {
     ) -> Result<(Request, Entities, &cedar_policy::PolicySet), String> {
         let schema = self.vocabulary.schema();
         let asked = action(&question.tool, question.effect);
-        let (policies, action_entity) =
-            self.by_action.get(&asked).ok_or_else(|| format!("policies know no action {asked}"))?;
+        let Leaf { entity: action_entity, .. } = self.by_action.leaf(&asked).ok_or_else(|| unknown(&asked))?;
+        let policies = self.concerning(&asked).ok_or_else(|| unknown(&asked))?;
         let context = Context::from_pairs(entities::context(question, evidence)).map_err(|error| error.to_string())?;
         let principal = self.principal(&question.agent, &question.human)?;
         let resource = entities::resource(question).map_err(|error| error.to_string())?;
@@ -152,8 +176,13 @@ impl Policies {
     }
 
     /// The policies that can have something to say of an action; `None` of one that isn't there.
-    pub(super) fn slice(&self, action: &EntityUid) -> Option<&cedar_policy::PolicySet> {
-        self.by_action.get(action).map(|(policies, _)| policies)
+    pub(super) fn concerning(&self, action: &EntityUid) -> Option<&cedar_policy::PolicySet> {
+        self.by_action.slice(action, &self.all)
+    }
+
+    /// Their names, sorted.
+    pub(super) fn concerning_by_name(&self, action: &EntityUid) -> Option<Vec<String>> {
+        self.by_action.names(action, &self.all)
     }
 
     /// The schema's words.
@@ -164,11 +193,6 @@ impl Policies {
     /// All policies.
     pub(super) fn cedar(&self) -> &cedar_policy::PolicySet {
         &self.all
-    }
-
-    /// The policies that can have something to say of an action.
-    pub(super) fn concerning(&self, action: &EntityUid) -> Option<&cedar_policy::PolicySet> {
-        self.by_action.get(action).map(|(policies, _)| policies)
     }
 
     /// The configured agents and accounts.
@@ -236,8 +260,18 @@ impl Policies {
     pub(super) fn with_unchecked(mut self, text: &str) -> Self {
         let policy = cedar_policy::Policy::parse(Some(PolicyId::new("unchecked")), text).unwrap();
         self.all.add(policy).unwrap();
-        self.by_action = by_action(&self.all, &self.vocabulary);
+        self.by_action = ByAction::new(&self.vocabulary);
         self
+    }
+
+    /// Compiles a set and checks shipped texts, too.
+    pub(super) fn compile_checking_all(
+        sources: Vec<Source>,
+        vocabulary: Vocabulary,
+        people: People,
+        profile: Profile,
+    ) -> Result<Self, Problems> {
+        Self::compile_checking(sources, vocabulary, people, profile, |_| true)
     }
 }
 
@@ -329,30 +363,78 @@ fn span(source: &Source, id: &PolicyId, set: &cedar_policy::PolicySet) -> std::o
     start..start + text.len()
 }
 
-/// Policies are picked by their action beforehand: what names another action can't match, and needs not be looked at in
-/// every decision.
-fn by_action(
-    all: &cedar_policy::PolicySet,
-    vocabulary: &Vocabulary,
-) -> HashMap<EntityUid, (cedar_policy::PolicySet, Entity)> {
-    leaves(vocabulary)
-        .map(|(tool, toolset, effect)| {
+/// Policies are picked by their action: what names another action can't match, and needs not be looked at in every
+/// decision. They are picked when an action is first asked for, and actions that the same policies concern share them.
+#[derive(Debug)]
+struct ByAction {
+    leaves: HashMap<EntityUid, Leaf>,
+    shared: Mutex<HashMap<Vec<String>, Arc<cedar_policy::PolicySet>>>,
+}
+
+/// An action that can be asked for.
+#[derive(Debug)]
+struct Leaf {
+    entity: Entity,
+    ancestors: HashSet<EntityUid>,
+    policies: OnceLock<Arc<cedar_policy::PolicySet>>,
+}
+
+impl ByAction {
+    fn new(vocabulary: &Vocabulary) -> Self {
+        let leaf = |(tool, toolset, effect): (&str, &str, Effect)| {
             let asked = action(tool, effect);
             let ancestors = entities::ancestors(tool, toolset, effect);
-            let concerns = |policy: &&cedar_policy::Policy| match policy.action_constraint() {
-                ActionConstraint::Any => true,
-                ActionConstraint::Eq(named) => named == asked,
-                ActionConstraint::In(named) => named.iter().any(|named| *named == asked || ancestors.contains(named)),
-            };
-            let mut concerned = cedar_policy::PolicySet::new();
-            for policy in all.policies().filter(concerns) {
-                // Names are unique already: nothing can be lost here.
-                let _ = concerned.add(policy.clone());
-            }
-            let entity = Entity::new_no_attrs(asked.clone(), ancestors.into_iter().collect());
-            (asked, (concerned, entity))
+            let entity = Entity::new_no_attrs(asked.clone(), ancestors.clone());
+            (asked, Leaf { entity, ancestors, policies: OnceLock::new() })
+        };
+        Self { leaves: leaves(vocabulary).map(leaf).collect(), shared: Mutex::default() }
+    }
+
+    fn leaf(&self, asked: &EntityUid) -> Option<&Leaf> {
+        self.leaves.get(asked)
+    }
+
+    fn names(&self, asked: &EntityUid, all: &cedar_policy::PolicySet) -> Option<Vec<String>> {
+        let mut names: Vec<String> = self.leaf(asked)?.concerned(asked, all).map(|one| one.id().to_string()).collect();
+        names.sort();
+        Some(names)
+    }
+
+    fn slice(&self, asked: &EntityUid, all: &cedar_policy::PolicySet) -> Option<&cedar_policy::PolicySet> {
+        let leaf = self.leaf(asked)?;
+        let policies = leaf.policies.get_or_init(|| {
+            let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+            let names = self.names(asked, all).unwrap_or_default();
+            let made = shared.entry(names).or_insert_with(|| {
+                let mut concerned = cedar_policy::PolicySet::new();
+                for policy in leaf.concerned(asked, all) {
+                    // Names are unique already: nothing can be lost here.
+                    let _ = concerned.add(policy.clone());
+                }
+                Arc::new(concerned)
+            });
+            Arc::clone(made)
+        });
+        Some(policies)
+    }
+}
+
+impl Leaf {
+    fn concerned<'p>(
+        &'p self,
+        asked: &'p EntityUid,
+        all: &'p cedar_policy::PolicySet,
+    ) -> impl Iterator<Item = &'p cedar_policy::Policy> {
+        all.policies().filter(move |policy| match policy.action_constraint() {
+            ActionConstraint::Any => true,
+            ActionConstraint::Eq(named) => named == *asked,
+            ActionConstraint::In(named) => named.iter().any(|named| named == asked || self.ancestors.contains(named)),
         })
-        .collect()
+    }
+}
+
+fn unknown(action: &EntityUid) -> String {
+    format!("policies know no action {action}")
 }
 
 /// Every action that can be asked for: tool, toolset and effect, those of [`ANY`] too.

@@ -40,6 +40,12 @@ pub fn sources(profile: Profile) -> Vec<Source> {
     std::iter::once(&FLOOR).chain(own).map(|(path, text)| Source::new(*path, *text)).collect()
 }
 
+/// True where a text is one of the shipped policies', to the letter. They are checked once, by this program's tests: they
+/// speak of nothing that a configuration could take away, so what holds of them under one holds under every other.
+pub fn is_shipped(text: &str) -> bool {
+    [FLOOR, OBSERVE, STANDARD, SUGGEST, REGULATED].iter().any(|(_, shipped)| *shipped == text)
+}
+
 /// The invariants of all profiles; each says which ones it is about.
 pub fn invariants() -> Vec<Source> {
     INVARIANTS.into_iter().map(|(path, text)| Source::new(path, text)).collect()
@@ -60,12 +66,37 @@ pub fn word(profile: Profile) -> &'static str {
 mod tests {
     use super::*;
     use crate::names::Effect;
+    use crate::policy::fixtures::words;
     use crate::policy::set::{People, Policies};
     use crate::policy::vocabulary::{ToolWord, Vocabulary};
 
     fn vocabulary() -> Vocabulary {
         let tool = |name: &str, effect| ToolWord { name: name.to_owned(), toolset: "aws".to_owned(), effect };
         Vocabulary::new(vec![tool("aws_change", Effect::Destructive)], &[], &[]).unwrap()
+    }
+
+    /// What compiling takes for granted of shipped texts: they validate, can't fail, name nobody that a configuration
+    /// knows, no action of a tool, and hold tickets against no pattern.
+    #[test]
+    fn shipped_policies_pass_every_check_whatever_the_configuration() {
+        const GROUPS_OF_ACTIONS: [&str; 6] = ["read", "secret", "change", "write", "destructive", "irreversible"];
+        for profile in PROFILES {
+            let mut seen = Vec::new();
+            let nothing = Vocabulary::new(Vec::new(), &[], &[]).unwrap();
+            let more = words(crate::policy::fixtures::tools());
+            for vocabulary in [vocabulary(), nothing, more] {
+                let compiled = Policies::compile_checking_all(sources(profile), vocabulary, People::default(), profile);
+                let compiled = compiled.unwrap_or_else(|problems| panic!("{profile:?}: {}", problems.plain()));
+                assert_eq!(compiled.ticket_examples(), ["TICKET-1"], "{profile:?}");
+                seen.extend(compiled.cedar().policies().map(|policy| policy.to_json().unwrap()));
+            }
+            let text = serde_json::Value::from(seen).to_string();
+            for named in text.split(r#"{"type":"Action","id":""#).skip(1) {
+                let name = named.split('"').next().unwrap();
+                assert!(GROUPS_OF_ACTIONS.contains(&name), "{profile:?} speaks of {name}");
+            }
+            assert!(text.contains(r#"{"type":"Action","id":""#), "{profile:?}");
+        }
     }
 
     #[test]

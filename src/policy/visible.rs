@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use cedar_policy::{Decision, Entities, Entity, EntityUid, PartialEntities, PolicySet};
+use cedar_policy::{Decision, Entities, Entity, EntityUid, PartialEntities};
 
 use super::entities;
 use super::residual::{Known, partial};
@@ -63,15 +63,13 @@ impl<'a> Looking<'a> {
 
     fn possible(&mut self, tool: &str, effect: Effect) -> bool {
         let asked = action(tool, effect);
-        let Some(slice) = self.policies.slice(&asked) else { return false };
-        let mut ids: Vec<String> = slice.policies().map(id).collect();
-        ids.sort();
+        let Some(ids) = self.policies.concerning_by_name(&asked) else { return false };
         let particular = ids.iter().any(|id| self.of_action.contains(id)).then(|| asked.clone());
         let key = (ids, particular);
         if let Some(known) = self.seen.get(&key) {
             return *known;
         }
-        let possible = self.decided(&asked, slice).unwrap_or_else(|error| {
+        let possible = self.decided(&asked).unwrap_or_else(|error| {
             tracing::warn!(%tool, %effect, %error, "hidden, because policies can't be evaluated for it");
             false
         });
@@ -79,7 +77,8 @@ impl<'a> Looking<'a> {
         possible
     }
 
-    fn decided(&self, asked: &EntityUid, slice: &PolicySet) -> Result<bool, String> {
+    fn decided(&self, asked: &EntityUid) -> Result<bool, String> {
+        let slice = self.policies.concerning(asked).ok_or("there is no such action")?;
         let request = partial(self.policies, asked, Known::Agent(&self.agent))?;
         let schema = self.policies.vocabulary().schema();
         let response = slice.tpe(&request, &self.entities, schema).map_err(|error| error.to_string())?;

@@ -46,7 +46,7 @@ impl Draft {
             Err(_) if !written.is_empty() => return Err(written),
             Err(problem) => return Err(problem.into()),
         };
-        let mut report = Report { document: &document, problems: Problems::new() };
+        let mut report = Report { document: &document, checks: facts.is_some(), problems: Problems::new() };
         let tool = structure::compile(raw, &mut report);
         if let (Some(facts), Some(tool)) = (facts, &tool) {
             facts::check(tool, facts, &mut report);
@@ -74,6 +74,8 @@ pub(super) fn seal(drafts: Vec<Draft>) -> Result<Vec<ToolSpec>, Problems> {
 /// Collects the problems of one document.
 struct Report<'a> {
     document: &'a Document,
+    /// False for the manifests inside this binary: what a test has seen of them needs not be looked at in every start.
+    checks: bool,
     problems: Problems,
 }
 
