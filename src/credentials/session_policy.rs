@@ -380,9 +380,8 @@ fn with_names(context: &Value, name: &str) -> Value {
 /// The resources that a read action is allowed on.
 fn resources_of(action: &ActionFact, target: Option<&Target>, ground: Ground<'_>) -> BTreeSet<String> {
     let prefix = action.name.split(':').next().unwrap_or_default();
-    let types = ground.iam.resource_types(prefix);
-    let format = |name: &str| types.iter().find(|known| known.name == name).map(|known| known.arn.as_str());
-    let formats: Vec<(&str, bool)> =
+    let format = |name: &str| ground.iam.arn_format(prefix, name);
+    let formats: Vec<(String, bool)> =
         action.resources.iter().filter_map(|of| Some((format(&of.name)?, of.required))).collect();
     if formats.is_empty() {
         // IAM knows no resource for it
@@ -392,7 +391,7 @@ fn resources_of(action: &ActionFact, target: Option<&Target>, ground: Ground<'_>
     let is_target = |format: &str| target.filter(|target| fits(target, format));
     let holder = |format: &str| target.and_then(|target| target.holder(format));
     let found = formats.iter().any(|(format, _)| is_target(format).is_some());
-    let wanted = formats.into_iter().filter(|(format, required)| !found || *required || is_target(format).is_some());
+    let wanted = formats.iter().filter(|(format, required)| !found || *required || is_target(format).is_some());
     wanted
         .flat_map(|(format, _)| match is_target(format) {
             // by its form alone, an object's ARN could be a bucket's

@@ -202,15 +202,20 @@ fn push_code_point(out: &mut String, c: char) {
 }
 
 fn is_mark(c: char) -> bool {
-    matches!(
-        get_general_category(c),
-        GeneralCategory::NonspacingMark | GeneralCategory::SpacingMark | GeneralCategory::EnclosingMark
-    )
+    // Looking a category up costs more than all the rest.
+    !c.is_ascii()
+        && matches!(
+            get_general_category(c),
+            GeneralCategory::NonspacingMark | GeneralCategory::SpacingMark | GeneralCategory::EnclosingMark
+        )
 }
 
 /// False for everything without a picture of its own, or without one that all readers share.
 fn is_visible(c: char) -> bool {
     use GeneralCategory as Is;
+    if c.is_ascii() {
+        return !c.is_ascii_control();
+    }
     let category_shows = !matches!(
         get_general_category(c),
         Is::Control
@@ -222,7 +227,7 @@ fn is_visible(c: char) -> bool {
             | Is::Unassigned
             | Is::EnclosingMark
     );
-    let other_space = c != ' ' && get_general_category(c) == Is::SpaceSeparator;
+    let other_space = get_general_category(c) == Is::SpaceSeparator;
     category_shows && !other_space && !is_ignorable(c)
 }
 
@@ -249,6 +254,16 @@ fn is_ignorable(c: char) -> bool {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn ascii_is_judged_without_looking_it_up_as_it_would_be() {
+        for c in (0..128_u8).map(char::from) {
+            let category = get_general_category(c);
+            let shows = !matches!(category, GeneralCategory::Control)
+                && (c == ' ' || category != GeneralCategory::SpaceSeparator);
+            assert_eq!((is_visible(c), is_mark(c)), (shows, false), "{c:?}");
+        }
+    }
 
     /// Texts made of what attackers and accidents are made of.
     fn nasty() -> impl Strategy<Value = String> {

@@ -204,13 +204,16 @@ impl IamFacts {
         self.prefix(prefix).map(|facts| facts.resources.clone()).unwrap_or_default()
     }
 
+    /// The ARN format of a resource type under a prefix; `None` where there is no such type.
+    pub fn arn_format(&self, prefix: &str, kind: &str) -> Option<String> {
+        self.prefix(prefix)?.resources.iter().find(|known| known.name == kind).map(|known| known.arn.clone())
+    }
+
     /// The ARN formats of the resource types an action acts on, such as
     /// `arn:${Partition}:ec2:${Region}:${Account}:instance/${InstanceId}`; empty where it takes `*` only.
     pub fn arn_formats(&self, action: &str) -> Vec<String> {
         let Some((fact, (prefix, _))) = self.action(action).zip(action.split_once(':')) else { return Vec::new() };
-        let types = self.resource_types(prefix);
-        let formats = fact.resources.iter().filter_map(|of| types.iter().find(|known| known.name == of.name));
-        formats.map(|known| known.arn.clone()).collect()
+        fact.resources.iter().filter_map(|of| self.arn_format(prefix, &of.name)).collect()
     }
 
     /// The condition keys under a prefix.
