@@ -11,7 +11,7 @@ use std::fmt;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use super::chain::{Broken, Verified, Verifier};
+use super::chain::{self, Broken, Verified, Verifier};
 use super::event::{Event, Head, StoredRecord, What};
 use super::merkle::{self, Frontier, Hash};
 use super::note::{BadNote, Note, SigningKey, VerifierKey};
@@ -156,6 +156,11 @@ impl Keys {
         self.0.last().map(|recorded| &recorded.key)
     }
 
+    /// The one in use when there were so many records.
+    pub fn at(&self, size: u64) -> Option<&VerifierKey> {
+        self.0.iter().rev().find(|recorded| recorded.since <= size).map(|recorded| &recorded.key)
+    }
+
     /// True where trust in `trusted` is trust in `key`: it is the same, or each key after it up to `key` was signed by the
     /// one before.
     pub fn vouches(&self, trusted: &VerifierKey, key: &VerifierKey) -> bool {
@@ -202,12 +207,28 @@ pub enum Unsound {
     },
 }
 
+impl Unsound {
+    /// What to do about it.
+    pub fn mend(&self) -> String {
+        match self {
+            Self::Chain(broken) => broken.mend(),
+            Self::Key(_) | Self::Checkpoint { .. } | Self::Root { .. } => {
+                "somebody wrote to the database who is not this program, or the checkpoint is not of this record. Keep \
+                 database, `audit.head` and `checkpoint.key` as they are, stop the servers that use them, and compare with \
+                 an export or a checkpoint that was kept elsewhere."
+                    .to_owned()
+            }
+        }
+    }
+}
+
 /// Follows the record from its first entry: checks the chain and the checkpoints that were kept, grows the tree, and learns
 /// the keys.
 #[derive(Clone, Debug)]
 pub struct Follower {
     chain: Verifier,
-    frontier: Frontier,
+    /// `None` where it began later than with the first record: the tree can't be known then.
+    frontier: Option<Frontier>,
     keys: Keys,
     /// Those that are still ahead, the nearest last.
     ahead: Vec<SignedCheckpoint>,
@@ -216,22 +237,30 @@ pub struct Follower {
 
 impl Follower {
     /// Begins before the first record. The chain must contain each of these heads and checkpoints.
-    pub fn new(kept: Vec<Head>, mut checkpoints: Vec<SignedCheckpoint>) -> Self {
+    pub fn new(kept: Vec<Head>, checkpoints: Vec<SignedCheckpoint>) -> Self {
+        Self::after(chain::empty(), kept, checkpoints)
+    }
+
+    /// Begins after `head`, which is taken as given.
+    pub fn after(head: Head, kept: Vec<Head>, mut checkpoints: Vec<SignedCheckpoint>) -> Self {
         let heads = checkpoints.iter().map(|kept| kept.checkpoint.head.clone()).chain(kept).collect();
         checkpoints.sort_by(|a, b| b.checkpoint.head.seq.cmp(&a.checkpoint.head.seq));
-        let (frontier, keys) = (Frontier::default(), Keys::default());
-        Self { chain: Verifier::new(heads), frontier, keys, ahead: checkpoints, passed: 0 }
+        let frontier = (head == chain::empty()).then(Frontier::default);
+        let chain = Verifier::after(head, heads);
+        Self { chain, frontier, keys: Keys::default(), ahead: checkpoints, passed: 0 }
     }
 
     /// Takes the next record.
     pub fn take(&mut self, record: &StoredRecord) -> Result<(), Unsound> {
         self.chain.check(record)?;
-        self.frontier.push(merkle::leaf(record.hash.as_bytes()));
-        // Few records name a key; the others need not be read a second time.
-        if record.event.contains("\"checkpoint_key\"")
-            && let Ok(event) = serde_json::from_str::<Event>(&record.event)
-        {
-            self.keys.take(record.seq, &event.what)?;
+        if let Some(frontier) = &mut self.frontier {
+            frontier.push(merkle::leaf(record.hash.as_bytes()));
+            // Few records name a key; the others need not be read a second time.
+            if record.event.contains("\"checkpoint_key\"")
+                && let Ok(event) = serde_json::from_str::<Event>(&record.event)
+            {
+                self.keys.take(record.seq, &event.what)?;
+            }
         }
         while let Some(kept) = self.ahead.pop_if(|kept| kept.checkpoint.head.seq <= record.seq) {
             self.check(&kept)?;
@@ -255,14 +284,15 @@ impl Follower {
         self.passed
     }
 
-    /// The root over all records so far.
-    pub fn root(&self) -> Hash {
-        self.frontier.root()
+    /// The root over all records so far; `None` where it didn't begin with the first.
+    pub fn root(&self) -> Option<Hash> {
+        self.frontier.as_ref().map(Frontier::root)
     }
 
     /// The checkpoint of all records so far.
     pub fn checkpoint(&self, key: &SigningKey) -> Result<SignedCheckpoint, BadNote> {
-        SignedCheckpoint::sign(self.head().clone(), self.root(), key)
+        let root = self.root().ok_or(BadNote::Form("the records before it are not known"))?;
+        SignedCheckpoint::sign(self.head().clone(), root, key)
     }
 
     /// Ends after the last record.
@@ -273,9 +303,10 @@ impl Follower {
     fn check(&self, kept: &SignedCheckpoint) -> Result<(), Unsound> {
         let size = kept.checkpoint.head.seq;
         let wrong = |why| Unsound::Checkpoint { size, why };
+        let Some(root) = self.root() else { return Ok(()) };
         let key = self.keys.current().ok_or(wrong(BadNote::Form("no key was on record then")))?;
         kept.check(key).map_err(wrong)?;
-        match kept.checkpoint.root == self.root() && size == self.head().seq {
+        match kept.checkpoint.root == root && size == self.head().seq {
             true => Ok(()),
             false => Err(Unsound::Root { size }),
         }
@@ -285,7 +316,7 @@ impl Follower {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::chain::{self, BrokenKind};
+    use crate::audit::chain::BrokenKind;
 
     fn key() -> SigningKey {
         SigningKey::generate("countersign.test").unwrap()
@@ -319,7 +350,14 @@ mod tests {
         let key = SigningKey::of("countersign.test", [7; 32]).unwrap();
         let records = records([key_event(key.verifier(), None).unwrap(), served(1), served(2)]);
         let signed = follow(&records, vec![]).unwrap().checkpoint(&key).unwrap();
-        insta::assert_snapshot!(signed, @"");
+        insta::assert_snapshot!(signed, @r"
+        countersign.test
+        3
+        RsiACuJ6B1gudWFov0Yc5eGtvOmzm69Sgsq1dRbSCX8=
+        head e7e9d267c1390bf271dca51d7eeeb62149c5612b18bd86d6ccc4bb4f642f1b36
+
+        — countersign.test /1aktKtomtwZT+VVaIHjJlKzQAowIiIxmMufYsJIC8PP1XfCX+70jaWLJY7Q/PhIi/pt8DKOxdwlsJi4rBP3TK6ZqQQ=
+        ");
         let parsed = SignedCheckpoint::parse(&signed.to_string()).unwrap();
         assert_eq!(parsed, signed);
         parsed.check(key.verifier()).unwrap();

@@ -2,12 +2,16 @@
 //!
 //! A record's line is `{"seq":1,"previous":"<hash>","hash":"<hash>","event":{...}}`. The event is the stored text, byte
 //! for byte, so that the file can be checked without the database; do not reformat it. The last line is
-//! `{"footer":{"from":1,"records":3,"head":{"seq":3,"hash":"<hash>"}}}`.
+//! `{"footer":{"from":1,"records":3,"head":{"seq":3,"hash":"<hash>"},"checkpoint":"<note>"}}`; the checkpoint is the one of
+//! that head, where there is one.
 
 use serde::{Deserialize, Serialize};
 
-use super::chain::{Broken, BrokenKind, Verified, Verifier, empty};
+use super::chain::{Broken, BrokenKind, Verified, empty};
+use super::checkpoint::{Follower, Keys, SignedCheckpoint, Unsound};
 use super::event::{Head, StoredRecord};
+use super::merkle::Hash;
+use super::note::{BadNote, VerifierKey};
 use crate::digest::Digest;
 
 /// What stands between a line's own members and the event's text.
@@ -23,6 +27,9 @@ pub struct Footer {
     pub records: u64,
     /// The last record; where there is none, the end before the first.
     pub head: Head,
+    /// The signed checkpoint of that head.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -53,11 +60,13 @@ pub fn last_line(footer: Footer) -> Result<String, serde_json::Error> {
 /// Checks an export line by line.
 ///
 /// An export that begins later than with record 1 is checked from there on: what its first record follows is taken as
-/// given.
+/// given, and the root of the tree over all records can't be computed.
 #[derive(Debug)]
 pub struct ExportVerifier {
     kept: Vec<Head>,
-    chain: Option<Verifier>,
+    checkpoints: Vec<SignedCheckpoint>,
+    trusted: Option<VerifierKey>,
+    chain: Option<Follower>,
     first: u64,
     seen: u64,
     footer: Option<Footer>,
@@ -70,58 +79,108 @@ pub struct VerifiedExport {
     pub from: u64,
     /// What it holds.
     pub verified: Verified,
+    /// Who vouches for it.
+    pub attested: Attested,
+}
+
+/// Who vouches for an export.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Attested {
+    /// Its checkpoint is signed with this key.
+    Signed(VerifierKey),
+    /// It has a checkpoint that fits its head, and nothing to check the signature with.
+    Unchecked,
+    /// Nobody: it has no checkpoint.
+    No,
 }
 
 impl ExportVerifier {
-    /// Begins before the first line. `kept` are heads that were kept elsewhere; those before the first record can't be
-    /// checked and are left out.
-    pub fn new(kept: Vec<Head>) -> Self {
-        Self { kept, chain: None, first: 1, seen: 0, footer: None }
+    /// Begins before the first line. `kept` and `checkpoints` were kept elsewhere; those before the first record can't be
+    /// checked and are left out. With a `trusted` key there must be a checkpoint signed with it, or with one that follows
+    /// from it.
+    pub fn new(kept: Vec<Head>, checkpoints: Vec<SignedCheckpoint>, trusted: Option<VerifierKey>) -> Self {
+        Self { kept, checkpoints, trusted, chain: None, first: 1, seen: 0, footer: None }
     }
 
     /// Takes the next line.
-    pub fn check(&mut self, line: &str) -> Result<(), Broken> {
-        let unreadable = |verifier: &Self, why: &str| Broken {
-            seq: verifier.first.saturating_add(verifier.seen),
-            kind: BrokenKind::Unreadable(why.to_owned()),
-        };
+    pub fn check(&mut self, line: &str) -> Result<(), Unsound> {
         if self.footer.is_some() {
-            return Err(unreadable(self, "there are lines after the last one"));
+            return Err(self.unreadable("there are lines after the last one"));
         }
         if let Ok(LastLine { footer }) = serde_json::from_str(line) {
             self.footer = Some(footer);
             return Ok(());
         }
-        let record = parse(line).ok_or_else(|| unreadable(self, "its line is not as it was exported"))?;
-        if self.chain.is_none() {
-            self.first = record.seq;
-            self.kept.retain(|kept| kept.seq >= record.seq);
-        }
-        let kept = &self.kept;
-        let chain = self.chain.get_or_insert_with(|| Verifier::after(before(&record), kept.clone()));
-        chain.check(&record)?;
+        let record = parse(line).ok_or_else(|| self.unreadable("its line is not as it was exported"))?;
+        let chain = match &mut self.chain {
+            Some(chain) => chain,
+            None => {
+                self.first = record.seq;
+                let (kept, checkpoints) = self.still_ahead();
+                self.chain.insert(Follower::after(before(&record), kept, checkpoints))
+            }
+        };
+        chain.take(&record)?;
         self.seen = self.seen.saturating_add(1);
         Ok(())
     }
 
     /// Ends after the last line.
-    pub fn finish(self) -> Result<VerifiedExport, Broken> {
-        let next = self.first.saturating_add(self.seen);
-        let Some(footer) = self.footer else {
-            let why = "the export ends without its last line, so it was cut off".to_owned();
-            return Err(Broken { seq: next, kind: BrokenKind::Unreadable(why) });
+    pub fn finish(mut self) -> Result<VerifiedExport, Unsound> {
+        let Some(footer) = self.footer.take() else {
+            return Err(self.unreadable("the export ends without its last line, so it was cut off"));
         };
-        let empty_before = || Verifier::after(footer.head.clone(), self.kept.clone());
-        let verified = self.chain.unwrap_or_else(empty_before).finish()?;
+        let chain = match self.chain.take() {
+            Some(chain) => chain,
+            None => Follower::after(footer.head.clone(), self.kept.clone(), self.checkpoints.clone()),
+        };
+        let (keys, root) = (chain.keys().clone(), chain.root());
+        let verified = chain.finish()?;
         if footer.head.seq > verified.head.seq {
             let kind = BrokenKind::CutOff { last: verified.head.seq, kept: footer.head.seq };
-            return Err(Broken { seq: verified.head.seq.saturating_add(1), kind });
+            return Err(Broken { seq: verified.head.seq.saturating_add(1), kind }.into());
         }
         if footer.head != verified.head || footer.records != self.seen || (self.seen > 0 && footer.from != self.first) {
             let why = "the export's last line does not fit its records".to_owned();
-            return Err(Broken { seq: verified.head.seq, kind: BrokenKind::Unreadable(why) });
+            return Err(Broken { seq: verified.head.seq, kind: BrokenKind::Unreadable(why) }.into());
         }
-        Ok(VerifiedExport { from: footer.from, verified })
+        let size = footer.head.seq;
+        let attested = self.attested(&footer, &keys, root).map_err(|why| Unsound::Checkpoint { size, why })?;
+        Ok(VerifiedExport { from: footer.from, verified, attested })
+    }
+
+    fn attested(&self, footer: &Footer, keys: &Keys, root: Option<Hash>) -> Result<Attested, BadNote> {
+        let Some(note) = &footer.checkpoint else {
+            return match &self.trusted {
+                Some(trusted) => Err(BadNote::NotSigned(trusted.to_string())),
+                None => Ok(Attested::No),
+            };
+        };
+        let signed = SignedCheckpoint::parse(note)?;
+        let checkpoint = signed.checkpoint();
+        if checkpoint.head != footer.head || root.is_some_and(|root| root != checkpoint.root) {
+            return Err(BadNote::Form("it is of other records"));
+        }
+        let key = match (&self.trusted, root.and(keys.current())) {
+            (None, Some(key)) => key,
+            (Some(trusted), Some(key)) if keys.vouches(trusted, key) => key,
+            (Some(trusted), Some(_)) => return Err(BadNote::NotSigned(trusted.to_string())),
+            (Some(trusted), None) => trusted,
+            (None, None) => return Ok(Attested::Unchecked),
+        };
+        signed.check(key)?;
+        Ok(Attested::Signed(key.clone()))
+    }
+
+    fn still_ahead(&self) -> (Vec<Head>, Vec<SignedCheckpoint>) {
+        let kept = self.kept.iter().filter(|kept| kept.seq >= self.first).cloned().collect();
+        let ahead = self.checkpoints.iter().filter(|kept| kept.checkpoint().head.seq >= self.first).cloned().collect();
+        (kept, ahead)
+    }
+
+    fn unreadable(&self, why: &str) -> Unsound {
+        let kind = BrokenKind::Unreadable(why.to_owned());
+        Broken { seq: self.first.saturating_add(self.seen), kind }.into()
     }
 }
 
@@ -163,12 +222,12 @@ mod tests {
             }
         }
         let records = lines.len() as u64;
-        lines.push(last_line(Footer { from: from as u64, records, head }).unwrap());
+        lines.push(last_line(Footer { from: from as u64, records, head, checkpoint: None }).unwrap());
         lines
     }
 
-    fn verify(lines: &[String], kept: Vec<Head>) -> Result<VerifiedExport, Broken> {
-        let mut verifier = ExportVerifier::new(kept);
+    fn verify(lines: &[String], kept: Vec<Head>) -> Result<VerifiedExport, Unsound> {
+        let mut verifier = ExportVerifier::new(kept, Vec::new(), None);
         for line in lines {
             verifier.check(line)?;
         }
@@ -192,13 +251,13 @@ mod tests {
         assert_eq!(verify(&exported(0, 1), vec![]).unwrap().verified.head, empty());
         let later = Head { seq: 9, ..whole.verified.head };
         let cut = Broken { seq: 6, kind: BrokenKind::CutOff { last: 5, kept: 9 } };
-        assert_eq!(verify(&exported(5, 1), vec![later]), Err(cut));
+        assert_eq!(verify(&exported(5, 1), vec![later]), Err(cut.into()));
     }
 
     #[test]
     fn an_export_that_claims_to_begin_with_record_1_must_begin_with_the_genesis() {
         let forged = StoredRecord { seq: 1, ..parse(&exported(2, 2)[0]).unwrap() };
-        assert_eq!(verify(&[line(&forged)], vec![]), Err(Broken { seq: 1, kind: BrokenKind::Edited }));
+        assert_eq!(verify(&[line(&forged)], vec![]), Err(Broken { seq: 1, kind: BrokenKind::Edited }.into()));
     }
 
     proptest! {

@@ -284,7 +284,7 @@ mod tests {
         let again = SigningKey::from_secret(&key.secret()).unwrap();
         assert_eq!(again.verifier(), key.verifier());
         assert_eq!(key.verifier().to_string().parse::<VerifierKey>().unwrap(), *key.verifier());
-        insta::assert_snapshot!(format!("{key:?}"), @"");
+        insta::assert_snapshot!(format!("{key:?}"), @r#"SigningKey("countersign.test+ff56a4b4+AepKbGPinFIKvvVQexMuxfmVR3auvr57kkIe6mkURtIs")"#);
         assert!(!format!("{key:?}").contains(&typed(&key.seed)));
         for wrong in ["", "a+b+c", "PRIVATE+KEY+a+00000000+AQ==", &key.verifier().to_string().to_uppercase()] {
             assert!(SigningKey::from_secret(wrong).is_err() && wrong.parse::<VerifierKey>().is_err(), "{wrong}");

@@ -2,7 +2,9 @@
 
 pub mod audit;
 mod audit_line;
+mod audit_verify;
 pub mod breaker;
+mod checkpoint;
 pub mod config;
 pub mod demo;
 pub mod iam;

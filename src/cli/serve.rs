@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::checkpoint::Keeper;
 use super::{Failure, reload, serve_http, wiring};
 use crate::audit::event::{Event, What};
 use crate::execute::reconcile::reconcile;
@@ -40,7 +41,7 @@ pub(super) async fn run(args: &ServeArgs, config: Option<&Path>) -> Result<(), F
 
 async fn over_stdio(config: Option<&Path>) -> Result<(), Failure> {
     let pipeline = wiring::pipeline(config).await?;
-    ready(&pipeline).await?;
+    let checkpoints = ready(&pipeline).await?;
     let world = pipeline.world();
     let served = Served {
         agent: world.config.caller.agent.clone(),
@@ -48,6 +49,7 @@ async fn over_stdio(config: Option<&Path>) -> Result<(), Failure> {
         session: Session::Of(SessionId::new(ulid::Ulid::generate().to_string().to_lowercase())),
     };
     stdio::serve(shared(&pipeline)?.server(served), grace(&pipeline)).await?;
+    checkpoints.end().await;
     Ok(())
 }
 
@@ -66,12 +68,13 @@ pub(super) fn grace(pipeline: &Pipeline) -> Duration {
 }
 
 /// What comes before the first request: proofs where they are required, the record of the start, and what goes on beside
-/// all requests.
-pub(super) async fn ready(pipeline: &Pipeline) -> Result<(), Failure> {
+/// all requests. What is returned makes the record's last checkpoint when all have ended.
+pub(super) async fn ready(pipeline: &Pipeline) -> Result<Keeper, Failure> {
     let world = pipeline.world();
     if world.config.policy.require_proof {
         reload::proved(&world.config, &world.policies.now(), "the policies").await?;
     }
+    let checkpoints = Keeper::start(world).await?;
     started(pipeline).await?;
     for account in world.config.accounts.iter().filter(|a| a.read_role.is_none() || a.change_role.is_none()) {
         tracing::warn!(
@@ -82,7 +85,8 @@ pub(super) async fn ready(pipeline: &Pipeline) -> Result<(), Failure> {
     }
     tokio::spawn(settle_unknown(pipeline.clone()));
     tokio::spawn(reload::run(pipeline.clone()));
-    Ok(())
+    tokio::spawn(checkpoints.clone().run());
+    Ok(checkpoints)
 }
 
 /// Puts on record what this process works with.

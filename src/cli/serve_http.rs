@@ -53,7 +53,7 @@ pub(super) async fn run(config: Option<&Path>, listen: Option<SocketAddr>) -> Re
 
     let pipeline = wiring::pipeline_of(config).await?;
     let (mut signals, mut hangup) = (Signals::new()?, signal(SignalKind::hangup())?);
-    ready(&pipeline).await?;
+    let checkpoints = ready(&pipeline).await?;
     let shared = shared(&pipeline)?;
     let ending = Ending::default();
     tell_people(&pipeline, &http, &ending)?;
@@ -70,8 +70,12 @@ pub(super) async fn run(config: Option<&Path>, listen: Option<SocketAddr>) -> Re
             ended = &mut serving => return Ok(ended?),
         }
     }
+    let in_order = async {
+        end(&pipeline, &shared, &ending, quiet, serving).await;
+        checkpoints.end().await;
+    };
     tokio::select! {
-        () = end(&pipeline, &shared, &ending, quiet, serving) => {}
+        () = in_order => {}
         () = signals.end() => tracing::warn!("ended at once; calls that were running are settled at the next start"),
     }
     Ok(())
