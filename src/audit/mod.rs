@@ -7,6 +7,7 @@ pub mod event;
 pub mod export;
 pub mod merkle;
 pub mod note;
+pub mod receipt;
 pub mod record;
 pub mod redact;
 pub(crate) mod settle;

@@ -158,11 +158,13 @@ fn word(result: ResultWord) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::approval::people::{Passkey, Proposal, Standing};
+    use crate::approval::statement::{Saying, Signed, Statement};
     use crate::audit::chain;
     use crate::call::refused::Code;
     use crate::call::request::{Caller, ClientInfo};
     use crate::digest::Digest;
-    use crate::names::{Agent, Effect, Human, OperationId, PlanId, SessionId};
+    use crate::names::{Agent, Effect, GrantId, Human, OperationId, PlanId, ProposalId, SessionId};
     use crate::ports::BreakerScope;
 
     #[test]
@@ -170,6 +172,34 @@ mod tests {
         let (plan, digest) = (PlanId::from_outside("plan-1"), Digest::of_bytes("t", b""));
         let operation = OperationId::new("ec2", "TerminateInstances");
         let targets = vec!["arn:aws:ec2:eu-central-1:111122223333:instance/i-1".to_owned(), "arn:2".to_owned()];
+        let parked = PlanId::from_outside("plan-2");
+        let standing = Standing {
+            name: Human::new("bob\u{1b}[1m"),
+            aliases: [Human::new("bob@example.com")].into(),
+            groups: ["senior\n".to_owned(), "owners".to_owned()].into(),
+            admin: true,
+        };
+        let proposal = Proposal {
+            id: ProposalId::from_outside("change-1\u{1b}"),
+            change: PeopleChange::Regroup(standing.clone()),
+            by: "ann\n".into(),
+            at: jiff::Timestamp::UNIX_EPOCH,
+            expires_at: jiff::Timestamp::UNIX_EPOCH,
+        };
+        let passkey = Passkey {
+            id: "id".into(),
+            label: "phone\u{1b}[8m".into(),
+            added_at: jiff::Timestamp::UNIX_EPOCH,
+            credential: Value::Null,
+        };
+        let statement = Statement {
+            saying: Saying::SignIn,
+            by: Human::new("bob"),
+            origin: "https://guard.example.com".into(),
+            at: jiff::Timestamp::UNIX_EPOCH,
+            nonce: String::new(),
+        };
+        let signed = Box::new(Signed { statement, passkey: passkey.clone(), assertion: Value::Null });
         let events = [
             What::Started { version: "0.1.0".into(), manifests: digest, policy: digest, config: digest },
             What::Requested { tool: "ec2_stop\n\u{1b}[2J".into(), arguments: serde_json::json!({ "a": "\u{202e}x" }) },
@@ -205,6 +235,36 @@ mod tests {
                 detail: Some("UnauthorizedOperation".into()),
             },
             What::Reconciled { plan, result: ResultWord::Applied, detail: "i-1 is gone".into() },
+            What::PolicyChanged { before: digest, now: digest },
+            What::PolicyRejected { kept: digest, problems: "own.cedar:1\n\u{9b}2J".into() },
+            What::Parked { plan: parked.clone(), digest, needs: vec!["a person\n".into(), "`two`".into()] },
+            What::Signed {
+                plan: parked.clone(),
+                digest,
+                kind: GrantKind::Approval,
+                grant: GrantId::from_outside("grant-1"),
+                by: Human::new("bob\u{202e}"),
+                answered_after_ms: 61_500,
+                signed: signed.clone(),
+            },
+            What::Rejected { plan: parked, digest, by: Human::new("cleo\u{200b}"), reason: "no,\r\u{1b}]0;x".into() },
+            What::PeopleProposed { proposal },
+            What::PeopleWithdrawn { proposal: ProposalId::from_outside("change-1\n"), by: "ann\t(uid 0)".into() },
+            What::PeopleChanged {
+                proposal: None,
+                change: PeopleChange::Invite(standing.clone()),
+                by: "ann\u{7f}".into(),
+                signed: None,
+            },
+            What::PeopleChanged {
+                proposal: Some(ProposalId::from_outside("change-1")),
+                change: PeopleChange::Revoke { name: Human::new("bob\n") },
+                by: "ann".into(),
+                signed: Some(signed),
+            },
+            What::Enrolled { standing, passkey: Box::new(passkey) },
+            What::SignedIn { by: Human::new("bob\u{2066}"), passkey: "id".into() },
+            What::CheckpointKey { verifier: "countersign.x\n+00000000+AQ==".into(), signed_by_previous: None },
             What::BreakerOpened { scope: BreakerScope::Agent(Agent::new("kiro")), why: "5 refusals".into() },
             What::BreakerClosed {
                 scope: BreakerScope::Account("111122223333".into()),
@@ -222,8 +282,15 @@ mod tests {
         let mut head = chain::empty();
         let mut lines = Vec::new();
         for what in events {
-            let of_server =
-                matches!(what, What::Started { .. } | What::BreakerOpened { .. } | What::BreakerClosed { .. });
+            let of_server = matches!(
+                what,
+                What::Started { .. }
+                    | What::BreakerOpened { .. }
+                    | What::BreakerClosed { .. }
+                    | What::PolicyChanged { .. }
+                    | What::PolicyRejected { .. }
+                    | What::CheckpointKey { .. }
+            );
             let caller = (!of_server).then(|| caller.clone());
             let event = Event { at: jiff::Timestamp::UNIX_EPOCH, call: None, caller, what };
             let record = chain::next(&head, chain::canonical_event(&event).unwrap());

@@ -14,6 +14,7 @@ pub mod plans;
 pub mod policy;
 mod policy_files;
 mod problems;
+pub mod receipt;
 mod reload;
 pub mod sandbox;
 mod serve;
@@ -70,6 +71,8 @@ enum Command {
     Iam(iam::IamArgs),
     /// Verify, follow and export the record.
     Audit(audit::AuditArgs),
+    /// Export what the record says of one plan, signed, and verify such a file anywhere.
+    Receipt(receipt::ReceiptArgs),
     /// List plans.
     Plans(plans::PlansArgs),
     /// Show one plan.
@@ -119,6 +122,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Policy(args) => policy::run(&args, config).await,
         Command::Iam(args) => iam::run(args, config).await,
         Command::Audit(args) => audit::run(args, store).await,
+        Command::Receipt(args) => receipt::run(args, store).await,
         Command::Plans(args) => plans::list(args, store).await,
         Command::Plan(args) => plans::run(args, store).await,
         Command::Token(args) => token::run(args, || wiring::configuration(config)),

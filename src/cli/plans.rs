@@ -16,7 +16,7 @@ use crate::plan::filed::{FiledPlan, PlanState};
 use crate::plan::text;
 use crate::ports::{Clock, PlanFilter, Store};
 use crate::store::{Reader, SqliteStore};
-use crate::text::escape::quoted;
+use crate::text::escape::{ascii_json, quoted};
 
 /// `countersign plans`
 #[derive(Debug, Args)]
@@ -147,7 +147,7 @@ async fn write_one(
 ) -> Result<(), Box<dyn Error>> {
     let plan = find(reader, id, now).await?;
     if json {
-        writeln!(out, "{}", ascii(&serde_json::to_string_pretty(&plan)?))?;
+        writeln!(out, "{}", ascii_json(&serde_json::to_string_pretty(&plan)?))?;
     } else {
         writeln!(out, "{}\n{}", text::line(&plan), text::full(&plan.content, plan.digest))?;
         if let Some(outcome) = &plan.outcome {
@@ -160,20 +160,6 @@ async fn write_one(
 async fn find(reader: &Reader, id: &str, now: Timestamp) -> Result<FiledPlan, Box<dyn Error>> {
     let plan = reader.plan(&PlanId::from_outside(id), now).await?;
     Ok(plan.ok_or_else(|| format!("there is no plan {}: `countersign plans` lists them", quoted(id, 64)))?)
-}
-
-/// The same JSON with only ASCII in it, and so nothing that a terminal acts upon or shows in disguise.
-fn ascii(json: &str) -> String {
-    let mut text = String::with_capacity(json.len());
-    for c in json.chars() {
-        if c == '\n' || (' '..='~').contains(&c) {
-            text.push(c);
-        } else {
-            // Outside of texts JSON has none of these.
-            text.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
-        }
-    }
-    text
 }
 
 fn parse_final(text: &str) -> Result<PlanState, String> {

@@ -93,6 +93,17 @@ impl Checkpointer {
         }
     }
 
+    /// The private half of the key that a checkpoint of this record was signed with.
+    pub async fn signing_key(&mut self, checkpoint: &SignedCheckpoint) -> Result<SigningKey, NoCheckpoint> {
+        let keys = self.follow().await?.keys().clone();
+        let size = checkpoint.checkpoint().head.seq;
+        let named = keys.at(size).ok_or(BadNote::Form("no key was on record then"))?;
+        match self.files.find(named)? {
+            Some(key) => Ok(key),
+            None => Err(self.lost(named.clone())),
+        }
+    }
+
     /// A new key, which the old one signs. With `lost`, where that can't: then trust begins anew.
     pub async fn rotate(&mut self, lost: bool) -> Result<Rotation, NoCheckpoint> {
         let _held = self.files.lock()?;

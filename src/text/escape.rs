@@ -33,6 +33,20 @@ pub fn plain_line(text: &str, max: usize) -> String {
     format!("{}{}", shown.text, shown.mark())
 }
 
+/// The same JSON with only ASCII in it, and so nothing that a terminal acts upon or shows in disguise.
+pub fn ascii_json(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c == '\n' || (' '..='~').contains(&c) {
+            text.push(c);
+        } else {
+            // Outside of texts JSON has none of these.
+            text.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
+        }
+    }
+    text
+}
+
 /// True where a person sees exactly this text when it is shown as it is, and can type it: one line, nothing hidden,
 /// nothing a renderer acts upon, no space at either end.
 pub fn shows_as_itself(text: &str) -> bool {

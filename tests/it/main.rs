@@ -15,6 +15,7 @@ mod clients;
 mod demo;
 mod policies;
 mod readme;
+mod receipts;
 mod roles;
 mod sandbox;
 mod scopes;
