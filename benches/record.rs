@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use countersign::audit::event::{Event, ResultWord, What};
+use countersign::audit::chain::{canonical_event, empty, next};
+use countersign::audit::checkpoint::Follower;
+use countersign::audit::event::{Event, Head, ResultWord, StoredRecord, What};
+use countersign::audit::merkle::{self, Tree};
+use countersign::audit::note::SigningKey;
 use countersign::config::BudgetsConfig;
 use countersign::digest::Digest;
 use countersign::names::PlanId;
@@ -150,6 +154,65 @@ fn open_again(bencher: Bencher<'_, '_>) {
             bench.run(async move { SqliteStore::open(&path).await.map(drop) });
         });
     });
+}
+
+/// Records of a large record.
+const MANY: u64 = 100_000;
+
+/// A chain of many records.
+fn many() -> Result<Vec<StoredRecord>, Failure> {
+    let text = canonical_event(&requested())?;
+    let mut head = empty();
+    let mut records = Vec::new();
+    for _ in 0..MANY {
+        let record = next(&head, text.clone());
+        head = Head { seq: record.seq, hash: record.hash };
+        records.push(record);
+    }
+    Ok(records)
+}
+
+/// Following a large record from its first entry to its end: chain, tree and keys; what a server's first checkpoint costs.
+#[divan::bench(sample_count = 20)]
+fn follow_100_000_records(bencher: Bencher<'_, '_>) {
+    #[expect(clippy::expect_used, reason = "a constant event has a canonical form")]
+    let records = many().expect("records");
+    bencher.bench_local(|| {
+        let mut follower = Follower::new(Vec::new(), Vec::new());
+        records.iter().try_for_each(|record| follower.take(record)).map(|()| follower.root())
+    });
+}
+
+/// Signing a checkpoint of a record that was followed.
+#[divan::bench(sample_count = 200)]
+fn sign_a_checkpoint(bencher: Bencher<'_, '_>) {
+    #[expect(clippy::expect_used, reason = "without a key there is nothing to measure")]
+    let key = SigningKey::generate("countersign.bench").expect("a key");
+    let follower = Follower::new(Vec::new(), Vec::new());
+    bencher.bench_local(|| follower.checkpoint(&key));
+}
+
+/// The proof of one place in a large record.
+#[divan::bench(sample_count = 500)]
+fn prove_one_of_100_000(bencher: Bencher<'_, '_>) {
+    let tree = large_tree();
+    bencher.bench_local(|| tree.inclusion(MANY / 3, MANY));
+}
+
+/// Checking such a proof.
+#[divan::bench(sample_count = 500)]
+fn check_one_of_100_000(bencher: Bencher<'_, '_>) {
+    let tree = large_tree();
+    let (proof, root) = (tree.inclusion(MANY / 3, MANY).unwrap_or_default(), tree.root(MANY).unwrap_or_default());
+    let own = merkle::leaf(&(MANY / 3).to_be_bytes());
+    assert!(merkle::includes(own, MANY / 3, MANY, &proof, &root));
+    bencher.bench_local(|| merkle::includes(own, MANY / 3, MANY, &proof, &root));
+}
+
+fn large_tree() -> Tree {
+    let mut tree = Tree::default();
+    (0..MANY).for_each(|number| tree.push(merkle::leaf(&number.to_be_bytes())));
+    tree
 }
 
 fn file(bench: &Bench) -> FiledPlan {

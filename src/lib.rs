@@ -59,7 +59,7 @@
 //! | [`approval`] | asking the person, redeeming consent | trusts the client's word for more than the typed text |
 //! | [`roles`] | what an account's roles need for the loaded tools, as templates, and against deployed ones | does IO |
 //! | [`execute`] | arm, run, reconcile | retries a change whose outcome is unknown |
-//! | [`audit`] | events, the hash chain, redaction, export | holds a secret |
+//! | [`audit`] | events, the hash chain, redaction, export; the Merkle tree, signed checkpoints, receipts | holds a secret |
 //! | [`own_tools`] | `whoami`, `find_operations`, `list_plans`, `plan_status` | changes anything at AWS |
 //! | [`pipeline`] | all stages in order | |
 //! | [`aws`] | models, schemas, codecs, client, endpoints, IAM facts: the only place that knows AWS's wire | knows policy or people |

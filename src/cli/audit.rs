@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use clap::{Args, Subcommand};
 
 use super::audit_verify::{VerifyArgs, verify, verify_export};
 use super::{audit_line, checkpoint};
+use crate::audit::checkpoint::SignedCheckpoint;
 use crate::audit::export::{self, Footer};
 use crate::store::Reader;
 
@@ -72,27 +73,27 @@ pub async fn run(
     configured: impl FnOnce() -> Result<PathBuf, Box<dyn Error>>,
 ) -> Result<ExitCode, Box<dyn Error>> {
     let out = &mut anstream::stdout().lock();
-    let ended = match (args.command, args.store) {
-        (AuditCommand::Verify(args @ VerifyArgs { file: Some(_), .. }), _) => {
-            verify_export(args.file.as_deref().unwrap_or(Path::new("")), &args, out)
+    let AuditArgs { store, command } = args;
+    let path = || store.map_or_else(configured, Ok);
+    let ended = match command {
+        AuditCommand::Verify(args) => match &args.file {
+            Some(file) => verify_export(file, &args, out),
+            None => verify(&Reader::open(&path()?).await?, &args, out).await,
+        },
+        AuditCommand::Tail(args) => tail(&Reader::open(&path()?).await?, &args, out).await,
+        AuditCommand::Export(args) => {
+            let path = path()?;
+            let reader = Reader::open(&path).await?;
+            let made = checkpoint::make(&path).await;
+            let made = made.inspect_err(|error| tracing::warn!(%error, "the export has no checkpoint")).ok();
+            export(&reader, args.from, made, out).await
         }
-        (command, store) => {
-            let path = store.map_or_else(configured, Ok)?;
-            match command {
-                AuditCommand::Verify(args) => verify(&Reader::open(&path).await?, &args, out).await,
-                AuditCommand::Tail(args) => tail(&Reader::open(&path).await?, &args, out).await,
-                AuditCommand::Export(args) => {
-                    let reader = Reader::open(&path).await?;
-                    if let Err(error) = checkpoint::make(&path, &mut io::sink()).await {
-                        tracing::warn!(%error, "the export has no checkpoint");
-                    }
-                    export(&reader, args.from, out).await
-                }
-                AuditCommand::Checkpoint => checkpoint::make(&path, out).await.map(|()| ExitCode::SUCCESS),
-                AuditCommand::RotateKey(args) => {
-                    checkpoint::rotate(&path, args.lost, out).await.map(|()| ExitCode::SUCCESS)
-                }
-            }
+        AuditCommand::Checkpoint => {
+            write!(out, "{}", checkpoint::make(&path()?).await?)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        AuditCommand::RotateKey(args) => {
+            checkpoint::rotate(&path()?, args.lost, out).await.map(|()| ExitCode::SUCCESS)
         }
     };
     match ended {
@@ -121,12 +122,19 @@ async fn tail(reader: &Reader, args: &TailArgs, out: &mut dyn Write) -> Result<E
     }
 }
 
-pub(super) async fn export(reader: &Reader, first: u64, out: &mut dyn Write) -> Result<ExitCode, Box<dyn Error>> {
+/// Writes the records from `first` on, up to those that the checkpoint covers, or all where there is none.
+pub(super) async fn export(
+    reader: &Reader,
+    first: u64,
+    made: Option<SignedCheckpoint>,
+    out: &mut dyn Write,
+) -> Result<ExitCode, Box<dyn Error>> {
     let mut out = io::BufWriter::new(out);
-    let end = reader.head().await?;
-    // Its records are good by themselves; a checkpoint says who vouches for them.
-    let newest = reader.checkpoint(Some(end.seq)).await?;
-    let checkpoint = newest.filter(|(size, _)| *size == end.seq && *size > 0).map(|(_, note)| note);
+    let end = match &made {
+        Some(made) => made.checkpoint().head.clone(),
+        None => reader.head().await?,
+    };
+    let checkpoint = made.map(|made| made.to_string());
     let (mut from, mut records) = (first, 0_u64);
     'pages: loop {
         let page = reader.records(from, PAGE).await?;

@@ -268,8 +268,12 @@ mod tests {
         }
 
         async fn export(&self, from: u64) -> String {
+            self.export_with(from, None).await
+        }
+
+        async fn export_with(&self, from: u64, made: Option<SignedCheckpoint>) -> String {
             let mut out = Vec::new();
-            audit::export(&self.reader().await, from, &mut out).await.unwrap();
+            audit::export(&self.reader().await, from, made, &mut out).await.unwrap();
             String::from_utf8(out).unwrap()
         }
 
@@ -397,10 +401,13 @@ mod tests {
     async fn an_export_bears_the_checkpoint_of_its_last_record() {
         let recorded = Recorded::events(20).await;
         let checkpoint = recorded.checkpoint().await;
-        let whole = recorded.export(1).await;
+        // What is recorded meanwhile is not in it.
+        recorded.more(1).await;
+        let whole = recorded.export_with(1, Some(checkpoint.clone())).await;
+        assert_eq!(whole.lines().count(), 23);
         let (intact, text) = recorded.verify_export(&whole, VerifyArgs::default());
         assert!(intact && text.contains("its checkpoint is good, signed with key countersign."), "{text}");
-        let late = recorded.export(10).await;
+        let late = recorded.export_with(10, Some(checkpoint.clone())).await;
         let (intact, text) = recorded.verify_export(&late, VerifyArgs::default());
         assert!(intact && text.contains("can't be checked without record 1"), "{text}");
 
@@ -414,8 +421,8 @@ mod tests {
         }
         // Everything was written anew, hashes included, by somebody without the key.
         let other = Recorded::events(20).await;
-        other.checkpoint().await;
-        let forged = other.export(1).await;
+        let own = other.checkpoint().await;
+        let forged = other.export_with(1, Some(own)).await;
         let own = text_between(&forged, "\"checkpoint\":\"", "\"}").to_owned();
         let note = serde_json::to_string(&checkpoint.to_string()).unwrap();
         let forged = forged.replace(&own, note.trim_matches('"'));

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 
+use crate::audit::checkpoint::SignedCheckpoint;
 use crate::clock::SystemClock;
 use crate::pipeline::World;
 use crate::store::{Checkpointer, NoCheckpoint, Rotation, SqliteStore};
@@ -54,11 +55,9 @@ impl Keeper {
     }
 }
 
-/// Makes a checkpoint of the record in the database at `path`, keeps it and writes it down.
-pub(super) async fn make(path: &Path, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
-    let made = open(path).await?.make().await?;
-    write!(out, "{made}")?;
-    Ok(())
+/// Makes a checkpoint of the record in the database at `path`, and keeps it.
+pub(super) async fn make(path: &Path) -> Result<SignedCheckpoint, Box<dyn Error>> {
+    Ok(open(path).await?.make().await?)
 }
 
 /// Replaces the key that signs checkpoints.

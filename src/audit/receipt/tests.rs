@@ -96,7 +96,7 @@ impl Book {
             What::PeopleChanged { proposal: None, change: founded, by: "dana (uid 1000)".into(), signed: None },
         );
         book.line(None, enrolled(&bob));
-        change("change-1", PeopleChange::Invite(cleo.clone()), "bob").map(|what| book.line(None, what));
+        change("change-1", PeopleChange::Invite(cleo.clone()), "bob").into_iter().for_each(|what| book.line(None, what));
         book.line(None, enrolled(&cleo));
         book.line(Some("call-1"), requested());
         book.line(Some("call-1"), book.previewed());
@@ -353,10 +353,10 @@ fn people_sign_only_what_is_theirs_to_sign() {
 fn who_signs_was_let_in_and_not_revoked() {
     let revoke = || change("change-2", PeopleChange::Revoke { name: human("cleo") }, "bob");
     let mut before = Book::new();
-    revoke().map(|what| before.insert(("signed", 0), None, what));
+    revoke().into_iter().for_each(|what| before.insert(("signed", 0), None, what));
     before.refused("`cleo` signed, and had been revoked");
     let mut after = Book::new();
-    revoke().map(|what| after.insert(("intent", 0), None, what));
+    revoke().into_iter().for_each(|what| after.insert(("intent", 0), None, what));
     after.refused("somebody of senior");
     Book::new().without("enrolled", 1).refused("`cleo` signed, and had not enrolled");
     Book::new().without("people_changed", 1).refused("`cleo` enrolled without an invitation");
@@ -379,7 +379,8 @@ fn who_signs_was_let_in_and_not_revoked() {
     promoted.refused("`cleo` enrolled as somebody else than was invited");
     let mut by_cleo = Book::new();
     change("change-2", PeopleChange::Regroup(standing("bob", &["senior"], true)), "cleo")
-        .map(|what| by_cleo.insert(("signed", 0), None, what));
+        .into_iter()
+        .for_each(|what| by_cleo.insert(("signed", 0), None, what));
     by_cleo.refused("not signed by an admin");
 }
 

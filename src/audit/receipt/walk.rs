@@ -1,7 +1,5 @@
 //! Goes through a receipt's records in order, and judges whether a plan was carried out as it was consented to.
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 
 use super::gather::about;
@@ -25,8 +23,6 @@ pub(super) struct Walk<'a> {
     digest: Digest,
     people: People,
     previewed: bool,
-    requested: BTreeSet<CallId>,
-    calls: BTreeSet<CallId>,
     grants: Vec<(GrantRecord, Option<CallId>)>,
     pub(super) consents: Vec<Consent>,
     pub(super) rejected: Option<(Human, String)>,
@@ -49,8 +45,6 @@ impl<'a> Walk<'a> {
             digest,
             people: People::default(),
             previewed: false,
-            requested: BTreeSet::new(),
-            calls: BTreeSet::new(),
             grants: Vec::new(),
             consents: Vec::new(),
             rejected: None,
@@ -69,13 +63,8 @@ impl<'a> Walk<'a> {
             if !self.previewed && !matches!(what, What::Previewed { .. } | What::Refused { .. }) {
                 return Err("the plan had not been filed".to_owned());
             }
-            self.calls.extend(call.clone());
         }
         match what {
-            What::Requested { .. } => {
-                self.requested.extend(call.clone());
-                Ok(())
-            }
             What::Previewed { operation, effect, targets, .. } => {
                 self.previewed = true;
                 match self.is_planned(operation, targets) && *effect == self.content.effect {
@@ -83,7 +72,11 @@ impl<'a> Walk<'a> {
                     false => Err("what was filed is not the plan".to_owned()),
                 }
             }
-            What::Asked { .. } | What::Parked { .. } | What::Refused { .. } | What::CheckpointKey { .. } => Ok(()),
+            What::Requested { .. }
+            | What::Asked { .. }
+            | What::Parked { .. }
+            | What::Refused { .. }
+            | What::CheckpointKey { .. } => Ok(()),
             What::Confirmed { answered_after_ms, .. } => {
                 let human = self.content.human.clone();
                 let grant = self.grant(GrantId::from_outside("typed"), GrantKind::Confirmation, human, *at);
