@@ -14,4 +14,4 @@ pub mod statement;
 pub mod waiting;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,6 +1,7 @@
 //! A console's desk on a real store, with people who have passkeys in software.
 
 use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::SignedDuration;
@@ -18,30 +19,30 @@ use crate::ports::{Clock, GrantKind, GrantRecord, Store};
 use crate::store::SqliteStore;
 use crate::testing::{FixedClock, SoftKey, open_plan};
 
-pub(super) const ORIGIN: &str = "https://guard.example.com";
+pub(crate) const ORIGIN: &str = "https://guard.example.com";
 
 /// The desk, the store behind it, and everybody's keys.
-pub(super) struct Desk {
-    pub(super) approvals: Approvals,
-    pub(super) store: Arc<SqliteStore>,
-    pub(super) clock: FixedClock,
+pub(crate) struct Desk {
+    pub(crate) approvals: Approvals,
+    pub(crate) store: Arc<SqliteStore>,
+    pub(crate) clock: FixedClock,
     keys: HashMap<String, SoftKey>,
     groups: BTreeSet<String>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
-pub(super) fn human(name: &str) -> Human {
+pub(crate) fn human(name: &str) -> Human {
     Human::new(name)
 }
 
-pub(super) fn standing(name: &str, groups: &[&str], admin: bool) -> Standing {
+pub(crate) fn standing(name: &str, groups: &[&str], admin: bool) -> Standing {
     let groups = groups.iter().map(|group| (*group).to_owned()).collect();
     Standing { name: human(name), aliases: BTreeSet::new(), groups, admin }
 }
 
 impl Desk {
     /// Nobody has enrolled yet.
-    pub(super) async fn empty() -> Self {
+    pub(crate) async fn empty() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(SqliteStore::open(&folder.path().join("countersign.db")).await.unwrap());
         let clock = FixedClock::default();
@@ -50,11 +51,11 @@ impl Desk {
         let approvals =
             Approvals::new(Arc::clone(&store) as Arc<dyn Store>, Arc::new(clock.clone()), &http, groups.clone())
                 .unwrap();
-        Self { approvals, store, clock, keys: HashMap::new(), groups, _folder: folder }
+        Self { approvals, store, clock, keys: HashMap::new(), groups, folder }
     }
 
     /// The admin ann, and bob and cleo, who sign plans.
-    pub(super) async fn staffed() -> Self {
+    pub(crate) async fn staffed() -> Self {
         let mut desk = Self::empty().await;
         let link = desk.office().invite_first(standing("ann", &[], true), "operator").await.unwrap();
         desk.enrol("ann", &link).await.unwrap();
@@ -66,16 +67,20 @@ impl Desk {
         desk
     }
 
-    pub(super) fn office(&self) -> Office<'_> {
+    pub(crate) fn database(&self) -> PathBuf {
+        self.folder.path().join("countersign.db")
+    }
+
+    pub(crate) fn office(&self) -> Office<'_> {
         Office { store: self.store.as_ref(), clock: &self.clock, groups: &self.groups, origin: ORIGIN }
     }
 
-    pub(super) fn key(&mut self, name: &str) -> &mut SoftKey {
+    pub(crate) fn key(&mut self, name: &str) -> &mut SoftKey {
         self.keys.get_mut(name).unwrap()
     }
 
     /// Enrols a new key by a link.
-    pub(super) async fn enrol(&mut self, name: &str, link: &str) -> Result<Human, NotDone> {
+    pub(crate) async fn enrol(&mut self, name: &str, link: &str) -> Result<Human, NotDone> {
         let token = link.rsplit('/').next().unwrap();
         let Asked { ceremony, options } = self.approvals.begin_enrol(token).await?;
         let mut key = SoftKey::new().unwrap();
@@ -86,17 +91,17 @@ impl Desk {
     }
 
     /// What somebody's key answers.
-    pub(super) fn answer(&mut self, name: &str, asked: &Asked) -> Value {
+    pub(crate) fn answer(&mut self, name: &str, asked: &Asked) -> Value {
         self.key(name).sign(&asked.options, ORIGIN).unwrap()
     }
 
     /// Proposes a change, and has ann sign it.
-    pub(super) async fn change(&mut self, change: PeopleChange) -> Result<Changed, NotDone> {
+    pub(crate) async fn change(&mut self, change: PeopleChange) -> Result<Changed, NotDone> {
         let proposal = self.approvals.propose(change, &human("ann")).await?;
         self.sign_proposal(&proposal, "ann").await
     }
 
-    pub(super) async fn sign_proposal(&mut self, proposal: &Proposal, by: &str) -> Result<Changed, NotDone> {
+    pub(crate) async fn sign_proposal(&mut self, proposal: &Proposal, by: &str) -> Result<Changed, NotDone> {
         let by_name = human(by);
         let digest = proposal.digest().unwrap();
         let asked = self.approvals.begin_sign_proposal(&proposal.id, &digest, &by_name).await?;
@@ -105,13 +110,13 @@ impl Desk {
     }
 
     /// A parked plan for dana, that needs two approvals and the text `i-1`.
-    pub(super) async fn plan(&self, effect: Effect) -> FiledPlan {
+    pub(crate) async fn plan(&self, effect: Effect) -> FiledPlan {
         let plan = self.unparked(effect, |_| ()).await;
         self.park(&plan).await;
         plan
     }
 
-    pub(super) async fn unparked(&self, effect: Effect, change: impl Fn(&mut PlanContent)) -> FiledPlan {
+    pub(crate) async fn unparked(&self, effect: Effect, change: impl Fn(&mut PlanContent)) -> FiledPlan {
         let mut plan = open_plan(&["i-1"], self.clock.now()).unwrap();
         plan.content.effect = effect;
         plan.content.obligations.push(Obligation::Approvals { count: 2, groups: BTreeSet::new() });
@@ -122,43 +127,43 @@ impl Desk {
             digest: plan.digest,
             operation: plan.content.operation.clone(),
             effect,
-            targets: Vec::new(),
+            targets: plan.content.targets.iter().map(|target| target.arn.clone()).collect(),
         };
         self.store.file_plan(plan.clone(), self.event(what)).await.unwrap();
         plan
     }
 
-    pub(super) async fn park(&self, plan: &FiledPlan) {
+    pub(crate) async fn park(&self, plan: &FiledPlan) {
         let what = What::Parked { plan: plan.content.id.clone(), digest: plan.digest, needs: Vec::new() };
         assert!(self.store.park(&plan.content.id, self.event(what)).await.unwrap());
     }
 
-    pub(super) async fn sign(&mut self, plan: &FiledPlan, by: &str, kind: GrantKind) -> Result<GrantRecord, NotDone> {
+    pub(crate) async fn sign(&mut self, plan: &FiledPlan, by: &str, kind: GrantKind) -> Result<GrantRecord, NotDone> {
         let asked = self.begin(plan, by, kind).await?;
         let answer = self.answer(by, &asked);
         self.approvals.finish_sign(&asked.ceremony, &human(by), &answer).await
     }
 
     /// Begins to sign, having typed the right text.
-    pub(super) async fn begin(&self, plan: &FiledPlan, by: &str, kind: GrantKind) -> Result<Asked, NotDone> {
+    pub(crate) async fn begin(&self, plan: &FiledPlan, by: &str, kind: GrantKind) -> Result<Asked, NotDone> {
         self.approvals.begin_sign(&plan.content.id, &plan.digest, &human(by), kind, Some("i-1")).await
     }
 
-    pub(super) async fn grants(&self, plan: &PlanId) -> Vec<GrantRecord> {
+    pub(crate) async fn grants(&self, plan: &PlanId) -> Vec<GrantRecord> {
         self.store.grants(plan).await.unwrap()
     }
 
     /// How many events of a kind are on record.
-    pub(super) async fn recorded(&self, kind: &str) -> usize {
+    pub(crate) async fn recorded(&self, kind: &str) -> usize {
         let records = self.store.records(1, 1000).await.unwrap();
         records.iter().filter(|record| record.event.contains(&format!("\"event\":\"{kind}\""))).count()
     }
 
-    pub(super) fn wait(&self, seconds: i64) {
+    pub(crate) fn wait(&self, seconds: i64) {
         self.clock.advance(SignedDuration::from_secs(seconds));
     }
 
-    fn event(&self, what: What) -> Event {
+    pub(crate) fn event(&self, what: What) -> Event {
         Event { at: self.clock.now(), call: None, caller: None, what }
     }
 }

@@ -92,9 +92,7 @@ pub async fn run(
             write!(out, "{}", checkpoint::make(&path()?).await?)?;
             Ok(ExitCode::SUCCESS)
         }
-        AuditCommand::RotateKey(args) => {
-            checkpoint::rotate(&path()?, args.lost, out).await.map(|()| ExitCode::SUCCESS)
-        }
+        AuditCommand::RotateKey(args) => checkpoint::rotate(&path()?, args.lost, out).await.map(|()| ExitCode::SUCCESS),
     };
     match ended {
         // Whoever read this (`head`, `less`) has seen enough.

@@ -96,7 +96,9 @@ impl Book {
             What::PeopleChanged { proposal: None, change: founded, by: "dana (uid 1000)".into(), signed: None },
         );
         book.line(None, enrolled(&bob));
-        change("change-1", PeopleChange::Invite(cleo.clone()), "bob").into_iter().for_each(|what| book.line(None, what));
+        change("change-1", PeopleChange::Invite(cleo.clone()), "bob")
+            .into_iter()
+            .for_each(|what| book.line(None, what));
         book.line(None, enrolled(&cleo));
         book.line(Some("call-1"), requested());
         book.line(Some("call-1"), book.previewed());

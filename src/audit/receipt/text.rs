@@ -164,6 +164,9 @@ fn not_proven(story: &Story) -> Vec<String> {
     if story.consents.iter().any(|consent| consent.signed.is_none()) {
         open.push("that a person typed the confirmation: it came from the agent's own client".to_owned());
     }
+    if story.rejected.is_some() {
+        open.push("that they rejected it: the server says so, nobody signs a rejection".to_owned());
+    }
     for by in &story.founders {
         open.push(format!("who the first admin is: {} invited them on the server itself", named(by)));
     }
