@@ -146,7 +146,7 @@ fn digits(account: &str, accounts: impl FnOnce() -> Result<Vec<Account>, Failure
 /// Who runs this, as the operating system and its environment say. The number is the system's own word; the name is
 /// the environment's.
 #[expect(clippy::disallowed_methods, reason = "who runs this is no part of the configuration")]
-fn operator() -> String {
+pub(super) fn operator() -> String {
     let name = ["USER", "LOGNAME"].into_iter().find_map(|key| std::env::var(key).ok().filter(|name| !name.is_empty()));
     let id = rustix::process::getuid().as_raw();
     match name {

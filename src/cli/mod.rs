@@ -1,5 +1,6 @@
 //! The command line: flags, wiring, exit codes. One file a command.
 
+pub mod approver;
 pub mod audit;
 mod audit_line;
 mod audit_verify;
@@ -77,6 +78,8 @@ enum Command {
     Plans(plans::PlansArgs),
     /// Show one plan.
     Plan(plans::PlanArgs),
+    /// Invite, list and revoke the people who sign plans.
+    Approver(approver::ApproverArgs),
     /// Make static tokens for agents that call over HTTP.
     Token(token::TokenArgs),
     /// Test notifications.
@@ -125,6 +128,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Receipt(args) => receipt::run(args, store).await,
         Command::Plans(args) => plans::list(args, || wiring::configuration(config)).await,
         Command::Plan(args) => plans::run(args, || wiring::configuration(config)).await,
+        Command::Approver(args) => approver::run(args, || wiring::configuration(config)).await,
         Command::Token(args) => token::run(args, || wiring::configuration(config)),
         Command::Notify(args) => notify::run(args, || wiring::configuration(config)).await,
         Command::Breaker(args) => breaker::run(args, || wiring::configuration(config)).await,

@@ -128,7 +128,7 @@ pub(super) fn invitation(row: &SqliteRow, path: &Path) -> Result<Invitation, Sto
 async fn propose(db: &mut Transaction<'_>, proposal: &Proposal) -> Result<bool, StoreError> {
     let known = Known::read(db, proposal.at).await?;
     if !known.has_admin() {
-        return refuse("no admin has enrolled yet, so nobody could sign it".to_owned());
+        return refuse("no admin has enrolled yet, so nobody could sign it: invite the first".to_owned());
     }
     known.check(&proposal.change)?;
     let old = sqlx::query("DELETE FROM proposals WHERE expires_at <= ?").bind(proposal.at.as_microsecond());

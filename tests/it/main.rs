@@ -9,6 +9,7 @@
     reason = "clippy.toml allows these in test functions only, not in what they share"
 )]
 
+mod approvers;
 mod auth;
 mod cli;
 mod clients;
