@@ -144,7 +144,7 @@ impl NotDone {
                 "take 1 to 64 visible characters of one line, with no space at either end, no backtick and no slash"
             }
             Self::NoInvitation => "ask an admin for a new link",
-            Self::Refused(_) => "look at it again: it has changed since",
+            Self::Refused(_) => "reload the page: it shows how things are now",
             Self::Failed(_) => "try again; if it happens again, tell an operator",
         };
         fixed.to_owned()
