@@ -212,8 +212,8 @@ mod tests {
         let receipt = export(&desk.database(), plan.content.id.clone()).await.unwrap();
         let (good, text) = verified(&receipt);
         assert!(good, "{text}");
-        assert!(text.contains("approved    by `bob` of `senior`, signed with passkey `phone`"), "{text}");
-        assert!(text.contains("approved    by `cleo`, signed with passkey `phone`"), "{text}");
+        assert!(text.contains("approved    by `bob` of `approvers`, `senior`, signed with passkey `phone`"), "{text}");
+        assert!(text.contains("approved    by `cleo` of `approvers`, signed with passkey `phone`"), "{text}");
         assert!(text.contains("AWS request `req-1`"), "{text}");
         let kinds = |kind: &str| receipt.records.iter().filter(|record| record.event.contains(kind)).count();
         assert_eq!((kinds("\"event\":\"signed\""), kinds("\"event\":\"enrolled\"")), (2, 3), "{text}");

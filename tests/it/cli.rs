@@ -26,6 +26,8 @@ macro_rules! assert_shown {
         settings.add_filter(r"\b(plan|call|grant|session)-[0-9a-z]{26}\b", "$1-[id]");
         settings.add_filter(r"\b[0-9a-f]{64}\b", "[hash]");
         settings.add_filter(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "[time]");
+        settings.add_filter(r"countersign\.01[0-9a-z]{24}\+[0-9a-f]{8}\+[A-Za-z0-9+/=]{44}", "[key]");
+        settings.add_filter(r#""checkpoint":"[^"]+""#, r#""checkpoint":"[note]""#);
         settings.add_filter(r#""session": ?"[0-9a-z]{26}""#, r#""session":"[id]""#);
         settings.add_filter(r"127\.0\.0\.1:\d+", "127.0.0.1:[port]");
         settings.add_filter(r#""answered_after_ms": ?\d+"#, r#""answered_after_ms":[ms]"#);
