@@ -13,6 +13,7 @@ mod approvers;
 mod auth;
 mod cli;
 mod clients;
+mod console;
 mod demo;
 mod policies;
 mod readme;
