@@ -7,9 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::view::story::Story;
 use crate::audit::event::{Event, StoredRecord, What};
-use crate::names::SessionId;
+use crate::names::{GrantId, SessionId};
 use crate::plan::filed::FiledPlan;
-use crate::ports::{Store, StoreError};
+use crate::ports::{GrantKind, GrantRecord, Store, StoreError};
 
 /// Records read at once.
 const PAGE: u32 = 500;
@@ -58,6 +58,35 @@ pub(crate) async fn of(plan: &FiledPlan, store: &dyn Store) -> Result<Past, Stor
     };
     let before = before(store, at, &session).await?;
     Ok(Past { before, story })
+}
+
+/// The consents to a plan that is over, as the record has them: they were used up.
+pub(crate) fn consents(plan: &FiledPlan, story: &Story) -> Vec<GrantRecord> {
+    story.events.iter().filter_map(|(_, event)| consent(plan, event)).collect()
+}
+
+fn consent(plan: &FiledPlan, event: &Event) -> Option<GrantRecord> {
+    let (id, digest, by, answered_after_ms, kind, signed) = match &event.what {
+        What::Signed { digest, kind, grant, by, answered_after_ms, signed, .. } => {
+            (grant.clone(), digest, by.clone(), answered_after_ms, *kind, Some(signed.clone()))
+        }
+        What::Confirmed { digest, answered_after_ms, .. } => {
+            let by = event.caller.as_ref()?.human.clone();
+            (GrantId::fresh(), digest, by, answered_after_ms, GrantKind::Confirmation, None)
+        }
+        _ => return None,
+    };
+    Some(GrantRecord {
+        id,
+        plan: plan.content.id.clone(),
+        digest: *digest,
+        by,
+        at: event.at,
+        expires_at: plan.content.expires_at,
+        answered_after_ms: *answered_after_ms,
+        kind,
+        signed,
+    })
 }
 
 /// What happened in a session before a record.

@@ -235,7 +235,7 @@ async fn every_answer_is_guarded() {
         assert!(header("content-security-policy").contains("default-src 'none'; script-src 'self';"), "{path}");
         assert!(!header("content-security-policy").contains("unsafe"), "{path}");
         assert_eq!(header("x-content-type-options"), "nosniff", "{path}");
-        assert_eq!(header("referrer-policy"), "no-referrer", "{path}");
+        assert_eq!(header("referrer-policy"), "same-origin", "{path}");
         assert_eq!(header("cross-origin-opener-policy"), "same-origin", "{path}");
         assert_eq!(header("cache-control"), "no-store", "{path}");
     }

@@ -28,7 +28,7 @@ impl Scene {
         stub.put(Instance::running(WEB).tagged("Name", "orders-web-1"));
         stub.put(Instance::running(OTHER).tagged("Name", "web\u{202e}\n<script>alert(1)</script>"));
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let http = format!("[http]\nlisten = \"127.0.0.1:{port}\"\nreading_time = \"3s\"\n{config}");
+        let http = format!("[http]\nlisten = \"127.0.0.1:{port}\"\nreading_time = \"8s\"\n{config}");
         let installation = Installation::before_stub(&stub).with_config(&http);
         let invited = installation.run(&["approver", "invite", "bob"]);
         assert_eq!(invited.code, Some(0), "{invited:?}");

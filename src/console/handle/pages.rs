@@ -68,9 +68,18 @@ pub(super) async fn plan_page(
 
 async fn assembled(console: &Console, person: &Approver, plan: FiledPlan, answer: Answer) -> Result<PlanPage, Trouble> {
     let (now, store) = (console.clock().now(), console.store());
-    let (grants, people) = (store.grants(&plan.content.id).await?, store.people().await?);
-    let standing = standing(&Ground { plan: &plan, grants: &grants, people: &people, now }, person);
     let past = past::of(&plan, &**store).await?;
+    let people = store.people().await?;
+    let standing = if plan.state == PlanState::Open {
+        let grants = store.grants(&plan.content.id).await?;
+        standing(&Ground { plan: &plan, grants: &grants, people: &people, now }, person)
+    } else {
+        // What counted when it ended, not what would count now.
+        let people: Vec<_> = people.into_iter().map(|person| Approver { revoked_at: None, ..person }).collect();
+        let grants = past::consents(&plan, &past.story);
+        let then = plan.content.created_at;
+        standing(&Ground { plan: &plan, grants: &grants, people: &people, now: then }, person)
+    };
     let read_on =
         if standing.may.something() { console.approvals().opened(&plan, &person.name) } else { Default::default() };
     let read_on = u64::try_from(read_on.as_millis().div_ceil(1000)).unwrap_or(u64::MAX);

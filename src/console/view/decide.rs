@@ -22,7 +22,7 @@ pub(crate) fn section(page: &PlanPage, viewer: &Viewer) -> Markup {
     html! {
         h2 #decision { "Decision" }
         div data-live="signatures" data-says=(says(page)) { (signatures(page)) }
-        dl.terms {
+        dl.terms data-live="terms" {
             @if open {
                 div { dt { "Good until" } dd { (moment(content.expires_at)) span.until { (left(content.expires_at, page.now)) " left" } } }
             }

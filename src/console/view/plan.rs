@@ -218,7 +218,7 @@ fn consequences(content: &PlanContent) -> Markup {
 fn dependents(found: &Dependents, several: bool) -> Markup {
     html! {
         li {
-            span.number {
+            span.number.nothing[found.count == Some(0)] {
                 @match found.count {
                     Some(count) => (count),
                     None => strong.bad { "?" span.hidden { " not known" } },

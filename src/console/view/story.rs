@@ -102,12 +102,11 @@ fn outcome(result: ResultWord) -> Markup {
     }
 }
 
-/// When and how a plan ended, where it has.
+/// When a plan ended, and by whose hand, where the record says so.
 pub(crate) fn ended(story: &Story) -> Option<Markup> {
-    story
-        .events
-        .iter()
-        .rev()
-        .find(|(_, event)| matches!(event.what, What::Outcome { .. } | What::Reconciled { .. } | What::Rejected { .. }))
-        .map(|(_, event)| moment(event.at))
+    story.events.iter().rev().find_map(|(_, event)| match &event.what {
+        What::Outcome { .. } | What::Reconciled { .. } => Some(moment(event.at)),
+        What::Rejected { by, .. } => Some(html! { "By " (name(by.as_str())) ", " (moment(event.at)) }),
+        _ => None,
+    })
 }
