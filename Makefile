@@ -4,7 +4,7 @@ CARGO ?= cargo
 PYTHON ?= python3
 export PYTHON
 
-.PHONY: help venv node build demo test bench conformance packs-check ci lint fmt clean-venv
+.PHONY: help venv node clients build demo test bench conformance packs-check ci lint fmt clean-venv
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -27,6 +27,14 @@ tests/%/node_modules/.installed: tests/%/package-lock.json .venv/.dev
 	cd tests/$* && PATH="$(CURDIR)/.venv/bin:$$PATH" npm ci --ignore-scripts --loglevel=error
 	@touch $@
 
+clients: tests/clients/node_modules/.installed ## Claude Code and Gemini CLI for the tests that ask them, 460 MB
+
+# Claude Code's own program comes with its package for this platform; its script only puts it in place.
+tests/clients/node_modules/.installed: tests/clients/package-lock.json .venv/.dev
+	cd tests/clients && PATH="$(CURDIR)/.venv/bin:$$PATH" npm ci --ignore-scripts --loglevel=error
+	cd tests/clients && "$(CURDIR)/.venv/bin/node" node_modules/@anthropic-ai/claude-code/install.cjs
+	@touch $@
+
 build: ## the release binary, target/release/countersign
 	$(CARGO) build --release
 
@@ -35,7 +43,7 @@ demo: .venv/.sandbox ## the story of the incident, played against a local cloud
 	$(CARGO) build --bin countersign
 	target/debug/countersign demo
 
-# Without cvc5 the proofs about policies are skipped, and say so.
+# Without cvc5 the proofs about policies are skipped, without `make clients` what asks clients, and both say so.
 test: venv node ## all tests
 	$(CARGO) test
 

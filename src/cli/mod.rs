@@ -16,6 +16,7 @@ pub mod policy;
 mod policy_files;
 mod problems;
 pub mod receipt;
+pub mod register;
 mod reload;
 pub mod sandbox;
 mod serve;
@@ -62,6 +63,8 @@ struct Cli {
 enum Command {
     /// Serve MCP, over standard input and output or over HTTP.
     Serve(serve::ServeArgs),
+    /// Register the server with an MCP client.
+    Register(register::RegisterArgs),
     /// Check, list and show manifests.
     Manifest(manifest::ManifestArgs),
     /// Check the configuration.
@@ -120,6 +123,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
     let store = || wiring::configuration(config).map(|config| config.store);
     match cli.command {
         Command::Serve(args) => serve::run(&args, config).await.map(|()| ExitCode::SUCCESS),
+        Command::Register(args) => register::run(&args, config),
         Command::Manifest(args) => manifest::run(&args, config),
         Command::Config(args) => config::run(&args, config),
         Command::Policy(args) => policy::run(&args, config).await,

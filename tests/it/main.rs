@@ -18,6 +18,7 @@ mod demo;
 mod policies;
 mod readme;
 mod receipts;
+mod register;
 mod roles;
 mod sandbox;
 mod scopes;
