@@ -8,7 +8,7 @@ use aws_credential_types::Credentials;
 use serde_json::Value;
 
 use super::client::{Client, Request};
-use super::credentials::Mint;
+use super::credentials::{Mint, OwnIdentity};
 use super::models::Models;
 use crate::config::Config;
 use crate::names::{OperationId, Region};
@@ -29,6 +29,11 @@ impl AwsCloud {
         let client = Arc::new(Client::new(models, &config.aws, &config.limits));
         let mint = Mint::new(client.clone(), config.aws.clone(), clock);
         Self { client, mint }
+    }
+
+    /// Whose credentials this server has itself, by `sts:GetCallerIdentity` in `region`.
+    pub async fn own_identity(&self, region: &Region) -> Result<OwnIdentity, CloudError> {
+        self.mint.identity(region).await
     }
 }
 

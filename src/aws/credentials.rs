@@ -51,6 +51,17 @@ pub struct Mint {
     readers: Mutex<LruCache<Reader, Slot>>,
 }
 
+/// Whose the server's own credentials are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnIdentity {
+    /// The account's twelve digits.
+    pub account: String,
+    /// The ARN: a user's, or an assumed role's session's.
+    pub arn: String,
+    /// AWS's time when it answered (the header `Date`, to the second).
+    pub date: Option<Timestamp>,
+}
+
 type Slot = Arc<tokio::sync::Mutex<Option<Kept>>>;
 
 struct Kept {
@@ -179,6 +190,17 @@ impl Mint {
                      configure roles, or start the server with an identity of account {account}"
                 )))
             }
+        }
+    }
+
+    /// Whose the server's own credentials are, as sts says.
+    pub(super) async fn identity(&self, region: &Region) -> Result<OwnIdentity, CloudError> {
+        let own = self.own().await?;
+        let answer = self.sts("GetCallerIdentity", &json!({}), region, own).await?;
+        let text = |name: &str| answer.output.get(name).and_then(Value::as_str).map(str::to_owned);
+        match (text("Account"), text("Arn")) {
+            (Some(account), Some(arn)) => Ok(OwnIdentity { account, arn, date: answer.date }),
+            _ => Err(CloudError::Unknown { reason: "sts names no identity".to_owned(), request_id: answer.request_id }),
         }
     }
 

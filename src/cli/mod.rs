@@ -4,11 +4,14 @@ pub mod approver;
 pub mod audit;
 mod audit_line;
 mod audit_verify;
+mod aws_files;
 pub mod breaker;
 mod checkpoint;
 pub mod config;
 pub mod demo;
+pub mod doctor;
 pub mod iam;
+pub mod init;
 pub mod manifest;
 pub mod notify;
 pub mod plans;
@@ -63,6 +66,10 @@ struct Cli {
 enum Command {
     /// Serve MCP, over standard input and output or over HTTP.
     Serve(serve::ServeArgs),
+    /// Write a first configuration: asks on a terminal, or takes flags.
+    Init(init::InitArgs),
+    /// Look whether everything is as it should be, and say what to do where it isn't. Exits with 1 where something is wrong.
+    Doctor(doctor::DoctorArgs),
     /// Register the server with an MCP client.
     Register(register::RegisterArgs),
     /// Check, list and show manifests.
@@ -123,6 +130,8 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
     let store = || wiring::configuration(config).map(|config| config.store);
     match cli.command {
         Command::Serve(args) => serve::run(&args, config).await.map(|()| ExitCode::SUCCESS),
+        Command::Init(args) => init::run(args, config).await,
+        Command::Doctor(args) => doctor::run(&args, config).await,
         Command::Register(args) => register::run(&args, config),
         Command::Manifest(args) => manifest::run(&args, config),
         Command::Config(args) => config::run(&args, config),

@@ -15,6 +15,7 @@ mod cli;
 mod clients;
 mod console;
 mod demo;
+mod doctor;
 mod policies;
 mod readme;
 mod receipts;

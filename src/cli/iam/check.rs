@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use super::template::identity;
-use super::{Bench, For, told};
+use super::{Bench, FamiliesWord, For, told};
 use crate::aws::cloud::AwsCloud;
 use crate::cli::Failure;
 use crate::clock::SystemClock;
@@ -36,10 +36,33 @@ pub(super) struct CheckArgs {
     profile: Option<String>,
 }
 
+/// How an account's deployed roles differ from what the loaded tools and the reading families need; those that differ,
+/// with what they are for. The server's own identity looks, which must be of that account and may read IAM.
+pub(in crate::cli) async fn differences(
+    bench: &Bench,
+    account: &Account,
+    trusted: &str,
+) -> Result<Vec<(Purpose, Difference)>, Failure> {
+    let needs = bench.needs(account, FamiliesWord::Read.into());
+    let reader = Reader { session: open(None, bench, account).await? };
+    let mut all = Vec::new();
+    let roles =
+        [(Purpose::Read, &needs.read, &account.read_role), (Purpose::Change, &needs.change, &account.change_role)];
+    for (purpose, needs, role) in roles {
+        let Some(role) = role else { continue };
+        let wanted = Wanted { needs, purpose, account, trusted, iam: &bench.iam };
+        let Findings(difference) = findings(&reader, role, wanted).await?;
+        if !difference.is_none() {
+            all.push((purpose, difference));
+        }
+    }
+    Ok(all)
+}
+
 pub(super) async fn run(args: &CheckArgs, bench: &Bench) -> Result<ExitCode, Failure> {
     let account = bench.account(args.which.account.as_deref())?;
     let needs = bench.needs(account, args.which.families.into());
-    let reader = Reader { session: open(args, bench, account).await? };
+    let reader = Reader { session: open(args.profile.as_deref(), bench, account).await? };
     let mut text = format!("account {} ({})\n", account.name, account.id);
     let mut good = true;
     let roles =
@@ -98,7 +121,7 @@ async fn findings(reader: &Reader, role: &str, wanted: Wanted<'_>) -> Result<Fin
 }
 
 /// A session with an identity of the account itself: it is the roles that are looked at.
-async fn open(args: &CheckArgs, bench: &Bench, account: &Account) -> Result<Arc<dyn CloudSession>, Failure> {
+async fn open(profile: Option<&str>, bench: &Bench, account: &Account) -> Result<Arc<dyn CloudSession>, Failure> {
     let region = account.regions.first().ok_or("the account has no region")?.clone();
     let request = SessionRequest {
         account: Account { read_role: None, change_role: None, ..account.clone() },
@@ -111,11 +134,11 @@ async fn open(args: &CheckArgs, bench: &Bench, account: &Account) -> Result<Arc<
         plan: None,
         ticket: None,
     };
-    let opened = match &args.profile {
+    let opened = match profile {
         None => bench.cloud.open(request).await,
         Some(profile) => {
             let mut config = bench.config.clone();
-            config.aws.profile = Some(profile.clone());
+            config.aws.profile = Some(profile.to_owned());
             AwsCloud::new(&config, bench.models.clone(), Arc::new(SystemClock)).open(request).await
         }
     };

@@ -1,6 +1,6 @@
 //! `countersign iam`: the roles at AWS that calls' credentials are cut from.
 
-mod check;
+pub(in crate::cli) mod check;
 mod scope;
 mod template;
 
@@ -71,12 +71,13 @@ impl From<FamiliesWord> for Families {
 }
 
 /// What the commands work with. Nothing was asked of AWS yet.
-struct Bench {
-    config: Config,
-    models: Models,
-    iam: IamFacts,
-    catalog: Catalog,
-    cloud: Arc<AwsCloud>,
+#[derive(Debug)]
+pub(in crate::cli) struct Bench {
+    pub(in crate::cli) config: Config,
+    pub(in crate::cli) models: Models,
+    pub(in crate::cli) iam: IamFacts,
+    pub(in crate::cli) catalog: Catalog,
+    pub(in crate::cli) cloud: Arc<AwsCloud>,
 }
 
 impl Bench {
