@@ -175,7 +175,7 @@ fn verdict(findings: &[Finding]) -> ExitCode {
 fn for_people(findings: &[Finding]) -> String {
     let mut text = String::new();
     let mut last = None;
-    for Finding { about, level, says, mend } in findings {
+    for (at, Finding { about, level, says, mend }) in findings.iter().enumerate() {
         if last != Some(*about) {
             text.push_str(&format!("{}\n", title(*about)));
             last = Some(*about);
@@ -187,7 +187,9 @@ fn for_people(findings: &[Finding]) -> String {
         };
         let style = Style::new().fg_color(Some(colour.into()));
         text.push_str(&format!("  {style}{word}{style:#} {}\n", indented(says)));
-        if let Some(mend) = mend {
+        // The same advice is given once, below all that it is for.
+        let next = findings.get(at + 1).filter(|next| next.about == *about).and_then(|next| next.mend.as_ref());
+        if let Some(mend) = mend.as_ref().filter(|mend| next != Some(*mend)) {
             text.push_str(&format!("          mend: {}\n", indented(mend)));
         }
     }

@@ -73,6 +73,7 @@ macro_rules! assert_told {
         insta::with_settings!({ filters => vec![
             (r"digest [0-9a-f]{12}\b", "digest [hash]"),
             (r"\b\d+ policies\b", "[n] policies"),
+            (r"os error \d+", "os error [n]"),
             (r"\b\d+ tools\b", "[n] tools"),
         ], omit_expression => true }, { insta::assert_snapshot!(shown) });
     }};
