@@ -60,7 +60,7 @@ fn exposed(config: &Config, http: &HttpConfig) -> Finding {
 }
 
 async fn approvers(config: &Config) -> Vec<Finding> {
-    let invite = "`countersign approvers` invites the first";
+    let invite = "`countersign approver invite` invites the first, who becomes the admin";
     if !config.store.exists() {
         return vec![Finding::warning(About::Http, "nobody can approve yet: there is no store", invite)];
     }
