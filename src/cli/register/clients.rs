@@ -308,7 +308,7 @@ pub(in crate::cli) const CLIENTS: &[Client] = &[
         http: &[("httpUrl", Piece::Url), ("headers", Piece::Bearer("${COUNTERSIGN_TOKEN}"))],
         forms: Forms::No,
         token: Token::Variable,
-        notes: &[],
+        notes: &["it starts servers in folders that you have told it to trust only"],
         approvals: &[
             Approval { file: Kept::WithServers, at: &["mcpServers", "{name}", "trust"], sign: Sign::True },
             Approval {
