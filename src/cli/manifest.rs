@@ -14,10 +14,13 @@ use crate::aws::models::{Models, nearest};
 use crate::config::{self, Account, Environment, ManifestsConfig};
 use crate::document::Problems;
 use crate::manifest::catalog::{Catalog, Entry};
+use crate::manifest::compile::Facts;
+use crate::manifest::draft::draft;
 use crate::manifest::raw;
 use crate::manifest::spec::{Condition, DryRunKind, Tool, UndoSpec};
 use crate::names::{OperationId, Region, Stage};
 use crate::roles::needs::{Families, Ground, Needs, RoleNeeds};
+use crate::text::escape::quoted;
 
 /// `countersign manifest ...`
 #[derive(Debug, Args)]
@@ -32,6 +35,14 @@ enum ManifestCommand {
     Check {
         /// Files and folders; without any, the shipped ones and those of the configuration.
         paths: Vec<PathBuf>,
+    },
+    /// Drafts the manifest of an operation from AWS's models and IAM's facts, and tells what is left to decide.
+    New {
+        /// Such as `rds:DeleteDBInstance`.
+        operation: OperationId,
+        /// A new file to write it to; otherwise it is printed.
+        #[arg(long, short)]
+        output: Option<PathBuf>,
     },
     /// Lists the tools an agent would see.
     List {
@@ -82,6 +93,19 @@ pub fn run(args: &ManifestArgs, config: Option<&Path>) -> Result<ExitCode, Box<d
             let count = Catalog::check(&manifests.folders, &models, &iam)? + Catalog::check_shipped(&models, &iam)?;
             Ok(all_good(count) + &ways_up(&Catalog::load(&manifests, &models, &iam)?))
         }),
+        ManifestCommand::New { operation, output } => {
+            let text = draft(operation, Facts { models: &models, iam: &iam })?;
+            let path = output.as_deref().unwrap_or(Path::new("draft.yaml"));
+            let left = Catalog::check_text(&path.display().to_string(), &text, &models, &iam).err().unwrap_or_default();
+            if output.is_some() {
+                let mut file = std::fs::File::create_new(path).map_err(|error| {
+                    format!("{} can't be written: {error}; name a new file", quoted(&path.display().to_string(), 200))
+                })?;
+                file.write_all(text.as_bytes())?;
+            }
+            write!(anstream::stderr().lock(), "{}", what_is_left(&left, output.as_deref()))?;
+            Ok(if output.is_some() { String::new() } else { text })
+        }
         ManifestCommand::List { json } => load(config, &models, &iam).map(|catalog| match json {
             true => list_json(&catalog),
             false => list(&catalog),
@@ -105,6 +129,16 @@ pub fn run(args: &ManifestArgs, config: Option<&Path>) -> Result<ExitCode, Box<d
 
 fn all_good(count: usize) -> String {
     format!("{count} manifests are good\n")
+}
+
+/// What an admin does next with a draft.
+fn what_is_left(left: &Problems, path: Option<&Path>) -> String {
+    let told: String = left.iter().map(|problem| format!("  {problem}\n")).collect();
+    let file = path.map_or_else(|| "FILE".to_owned(), |path| path.display().to_string());
+    match left.len() {
+        0 => "nothing is left to decide; read it before you use it\n".to_owned(),
+        count => format!("{told}{count} left; `countersign manifest check {file}` tells them again\n"),
+    }
 }
 
 /// The known ways to more permissions: those that a tool's manifest accepts, and those that the tools of a role make up

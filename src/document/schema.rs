@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
-use super::{Document, Problem, Problems};
+use super::{DEEPEST, Document, Problem, Problems};
 use crate::aws::models::nearest;
 use crate::manifest::template::join_pointer;
 
@@ -65,6 +65,57 @@ pub fn check(document: &Document, schema: &Value) -> Problems {
         }
     }
     problems
+}
+
+/// A document's value without what doesn't fit a schema, and the keys at its top that lack something because of that.
+/// `stand_ins` stand for what must be there at the top.
+pub fn without_misfits(document: &Document, schema: &Value, stand_ins: &Value) -> (Value, Vec<String>) {
+    let mut value = document.value().clone();
+    let mut left_out: Vec<String> = Vec::new();
+    let Ok(validator) = Validator::new(schema) else { return (value, left_out) };
+    // What is taken out may have been required where it stood, so that more has to go.
+    for _ in 0..DEEPEST {
+        let mut misfits: Vec<String> = Vec::new();
+        for error in validator.iter_errors(&value) {
+            let pointer = error.instance_path().to_string();
+            match error.kind() {
+                ValidationErrorKind::AdditionalProperties { unexpected } => {
+                    misfits.extend(unexpected.iter().map(|name| join_pointer(&pointer, name)));
+                }
+                ValidationErrorKind::Required { property } if pointer.is_empty() => {
+                    left_out.extend(property.as_str().map(str::to_owned));
+                }
+                _ => misfits.push(pointer),
+            }
+        }
+        misfits.retain(|pointer| !pointer.is_empty());
+        if misfits.is_empty() {
+            break;
+        }
+        for pointer in misfits {
+            left_out.extend(pointer.split('/').nth(1).map(str::to_owned));
+            take_out(&mut value, &pointer);
+        }
+    }
+    if let (Value::Object(members), Value::Object(stand_ins)) = (&mut value, stand_ins) {
+        for (key, stand_in) in stand_ins {
+            members.entry(key.clone()).or_insert_with(|| stand_in.clone());
+        }
+    }
+    (value, left_out)
+}
+
+/// Takes out a member; for an item of a list the member that holds the list, because the other items must keep their
+/// places.
+fn take_out(value: &mut Value, pointer: &str) {
+    let mut pointer = pointer;
+    while let Some((around, key)) = pointer.rsplit_once('/') {
+        if let Some(Value::Object(members)) = value.pointer_mut(around) {
+            members.shift_remove(&key.replace("~1", "/").replace("~0", "~"));
+            return;
+        }
+        pointer = around;
+    }
 }
 
 fn explain(document: &Document, schema: &Value, error: &ValidationError<'_>) -> Vec<Problem> {

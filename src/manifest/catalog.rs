@@ -102,6 +102,20 @@ impl Catalog {
         problems.or(count)
     }
 
+    /// As [`Self::check`], for a manifest that is in no file yet. `path` is what it is called in problems.
+    pub fn check_text(path: &str, text: &str, models: &Models, iam: &IamFacts) -> Result<(), Problems> {
+        let mut problems = Problems::new();
+        let own = compiled(vec![Source::new(path, text)], Some(Facts { models, iam }), &mut problems);
+        let replaced = |draft: &Draft| own.iter().any(|own| own.tool.name == draft.tool.name);
+        let mut drafts: Vec<Draft> =
+            compiled(shipped_sources(), None, &mut problems).into_iter().filter(|draft| !replaced(draft)).collect();
+        drafts.extend(own);
+        if let Err(found) = compile::seal(drafts) {
+            problems.extend(found);
+        }
+        problems.or(())
+    }
+
     /// Holds every shipped manifest against all facts. Gives their number.
     pub fn check_shipped(models: &Models, iam: &IamFacts) -> Result<usize, Problems> {
         let mut problems = Problems::new();

@@ -6,6 +6,7 @@
 
 pub mod catalog;
 pub mod compile;
+pub mod draft;
 pub mod expression;
 pub mod family;
 pub mod handed_on;

@@ -105,22 +105,25 @@ pub(super) fn compile(raw: RawTool, report: &mut Report<'_>) -> Option<Tool> {
 
 /// What must be there, and what must not, by the effect.
 fn demands(raw: &RawTool, report: &mut Report<'_>) {
+    if !report.has("effect") {
+        return;
+    }
     let worst = raw.raise_effect.iter().map(|raise| raise.to).fold(raw.effect, Effect::max);
     if raw.effect.changes() {
         match &raw.targets {
-            None => report.at_key(
+            None if report.has("targets") => report.at_key(
                 "/effect",
                 format!("a tool that is `{}` must say what it acts on", raw.effect),
                 "add `targets` with `each`, `arn` and `read`",
             ),
-            Some(RawTargets { read: None, .. }) => report.at_key(
+            Some(RawTargets { read: None, .. }) if report.has("targets") => report.at_key(
                 "/targets",
                 "the state of the targets is not read, so nobody could see what will be lost",
                 "add `read` with `operation`, `with` and `state`",
             ),
-            Some(_) => {}
+            _ => {}
         }
-        if raw.undo.is_none() {
+        if raw.undo.is_none() && report.has("undo") {
             let mend = "add `undo` with `tool` and `with`, or with `none` and the reason";
             report.at_key("/effect", "nothing is said about undoing it", mend);
         }
@@ -143,7 +146,8 @@ fn demands(raw: &RawTool, report: &mut Report<'_>) {
             }
         }
     }
-    if worst >= Effect::Destructive && raw.confirm.is_none() && raw.limits.per_call != Some(1) {
+    let told = report.has("confirm") && report.has("limits");
+    if worst >= Effect::Destructive && raw.confirm.is_none() && raw.limits.per_call != Some(1) && told {
         report.at_key(
             "/effect",
             format!("a tool that can be `{worst}` and takes several targets must say what the person types"),

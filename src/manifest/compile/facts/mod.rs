@@ -26,7 +26,7 @@ pub(super) fn check(tool: &Tool, facts: Facts<'_>, report: &mut Report<'_>) {
     if operation.event_stream {
         report.at("/operation", format!("`{}` streams events, which can't be called here", tool.operation), "");
     }
-    let whole = report.problems.is_empty();
+    let whole = report.problems.is_empty() && report.left_out.is_empty();
     let mut checker = Checker { tool, facts, service: &service, operation: &operation, whole, report };
     checker.effect();
     checker.input();
@@ -48,7 +48,7 @@ impl<'a> Checker<'a, '_, '_> {
     /// IAM's access level is the floor.
     fn effect(&mut self) {
         let floor = self.facts.iam.least_effect(&self.tool.operation);
-        if self.tool.effect < floor {
+        if self.tool.effect < floor && self.report.has("effect") {
             let message = format!("`{}` is `{floor}` at least, by IAM's access level", self.tool.operation);
             self.report.at("/effect", message, format!("write `effect: {floor}` or worse"));
         }

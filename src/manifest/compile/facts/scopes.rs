@@ -55,8 +55,10 @@ impl Checker<'_, '_, '_> {
             }
             self.conditions(scope_index, scope, &known);
         }
-        self.missing(&needed);
-        self.handed_on(&needed);
+        if self.report.has("scopes") {
+            self.missing(&needed);
+            self.handed_on(&needed);
+        }
         self.escalation();
     }
 
