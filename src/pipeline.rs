@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use async_trait::async_trait;
 use lru::LruCache;
 use serde_json::Value;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::approval::ask::{Answer, Asker, Prompt};
@@ -26,6 +27,7 @@ use crate::digest::Digest;
 use crate::execute::arm::arm;
 use crate::execute::reconcile::Witness;
 use crate::execute::run::run;
+use crate::execute::wait::{LONGEST, Waiting};
 use crate::manifest::catalog::{Catalog, Entry};
 use crate::manifest::tool_schema;
 use crate::names::{Agent, CallId, Human, OperationId, PlanId, SessionId};
@@ -136,6 +138,7 @@ impl Pipeline {
         cancel: CancellationToken,
     ) -> Result<Recorded, StoreError> {
         let world = &*self.world;
+        let began = Instant::now();
         let origin = Origin { call: request.call.clone(), caller: request.caller.clone() };
         let plan = request.arguments.get("plan_id").and_then(|id| id.as_str()).map(PlanId::from_outside);
         let arguments = redact_arguments(&world.recordable(&request));
@@ -145,7 +148,7 @@ impl Pipeline {
                 Ok((structured, text)) => return world.recorder().served(&origin, own.name(), structured, text).await,
                 Err(refused) => Err(refused),
             },
-            None => self.advance(request, origin.clone(), asker, cancel).await,
+            None => self.advance(request, origin.clone(), asker, cancel, began).await,
         };
         match answer {
             Ok(recorded) => Ok(recorded),
@@ -196,6 +199,7 @@ impl Pipeline {
         origin: Origin,
         asker: &dyn Asker,
         cancel: CancellationToken,
+        began: Instant,
     ) -> Result<Recorded, Refused> {
         let World { config, catalog, models, cloud, store, clock, canary, .. } = &*self.world;
         let in_force = &self.world.policies;
@@ -231,21 +235,29 @@ impl Pipeline {
         };
         match approved {
             Step::Done(recorded) => Ok(recorded),
-            Step::Go(approved) => self.carry_out(*approved, origin).await,
+            Step::Go(approved) => {
+                let (recorded, waiting) = self.carry_out(*approved, origin.clone()).await?;
+                // A page that a person has open is not held.
+                let Some(waiting) = waiting.filter(|_| asker.applying().is_none()) else { return Ok(recorded) };
+                let left = LONGEST.saturating_sub(began.elapsed());
+                let waited = waiting.run(left, asker, &cancel).await;
+                Ok(self.world.recorder().waited(&origin, recorded, &waited).await)
+            }
         }
     }
 
     /// From here nothing stops half-way: the task goes on even where nobody waits for it any more.
-    async fn carry_out(&self, approved: ApprovedPlan, origin: Origin) -> Result<Recorded, Refused> {
+    async fn carry_out(&self, approved: ApprovedPlan, origin: Origin) -> Result<(Recorded, Option<Waiting>), Refused> {
         let world = Arc::clone(&self.world);
         let task = tokio::spawn(async move {
             let account = approved.plan().call().call().call().account().id.clone();
             let armed = arm(approved, &*world.cloud, &world.store, &*world.clock, &world.config.budgets).await?;
             let outcome = run(armed).await;
+            let waiting = Waiting::after(&outcome, &*world.cloud, &world.models).await;
             let most_bytes = world.config.limits.result_bytes;
             let ended = world.recorder().ended(&origin, outcome, &world.models, most_bytes).await;
             world.look_at_breakers(&origin, &account).await;
-            ended.map_err(|error| {
+            ended.map(|recorded| (recorded, waiting)).map_err(|error| {
                 Refused::new(
                     Code::OutcomeUnknown,
                     "the call was sent, and its outcome can't be recorded",

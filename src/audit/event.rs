@@ -211,6 +211,17 @@ pub enum What {
         /// AWS's error, or why the outcome is unknown.
         detail: Option<String>,
     },
+    /// What an accepted call began was waited for. The plan is `applied` whatever this says.
+    Waited {
+        /// The plan.
+        plan: PlanId,
+        /// The waiter of AWS's model.
+        until: String,
+        /// How far it is.
+        result: WaitWord,
+        /// What was seen.
+        detail: String,
+    },
     /// A breaker opened: nothing is changed through it until a person closes it.
     BreakerOpened {
         /// Whose calls it stops.
@@ -262,6 +273,20 @@ pub enum ResultWord {
     Failed,
     /// It is not known whether AWS acted.
     Unknown,
+}
+
+/// How far what an accepted call began is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WaitWord {
+    /// It is done.
+    Reached,
+    /// It can't be reached any more.
+    Failed,
+    /// It was still going on when the wait ended.
+    Going,
+    /// It can't be read.
+    Untold,
 }
 
 /// The end of the chain: how many records there are, and the hash of the last.

@@ -13,6 +13,7 @@ use crate::call::refused::{Code, Refused};
 use crate::call::request::Caller;
 use crate::execute::result::{applied, read};
 use crate::execute::run::{Ending, Outcome};
+use crate::execute::wait::Waited;
 use crate::names::{CallId, PlanId};
 use crate::plan::build::Plan;
 use crate::plan::filed::PlanState;
@@ -145,6 +146,26 @@ impl Recorder<'_> {
             Some(plan) => self.change_ended(origin, outcome, plan, models, most_bytes).await,
             None => self.read_ended(origin, outcome, models, most_bytes).await,
         }
+    }
+
+    /// Records how far what a call began is, and adds it to the call's answer. The answer is the call's whatever this
+    /// comes to: where it can't be recorded, it isn't told either.
+    pub async fn waited(&self, origin: &Origin, ended: Recorded, waited: &Waited) -> Recorded {
+        let what = What::Waited {
+            plan: waited.plan.clone(),
+            until: waited.until.clone(),
+            result: waited.result,
+            detail: waited.detail.clone(),
+        };
+        if let Err(error) = self.append(origin, what).await {
+            tracing::error!(plan = %waited.plan, %error, "how far a call is can't be recorded");
+            return ended;
+        }
+        let Answered::Result { mut structured, text } = ended.answer else { return ended };
+        if let Value::Object(members) = &mut structured {
+            members.insert("wait".to_owned(), waited.structured());
+        }
+        Recorded { answer: Answered::Result { structured, text: format!("{}\n{text}", waited.told()) } }
     }
 
     async fn read_ended(

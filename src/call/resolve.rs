@@ -50,6 +50,7 @@ pub async fn resolve(
     };
     let names = names(targets, &call)?;
     let scene = scene(&call, &models, &tag_rules);
+    names.iter().try_for_each(|name| scene.fits(targets, name))?;
     let contexts = names.iter().map(|name| scene.context_named(targets, name)).collect::<Result<Vec<_>, _>>();
     let contexts = contexts.map_err(|error| refused(&spec.name, error.into()))?;
     let reader = open_reader(&call, contexts, cloud, &iam).await?;

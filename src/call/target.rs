@@ -128,6 +128,7 @@ impl Scene<'_> {
     fn context(&self, target: &str, arn: Option<&str>, known: Option<(&Value, &BTreeMap<String, String>)>) -> Value {
         json!({
             "target": target,
+            "resource": self.resource(target),
             "arn": arn,
             "state": known.map(|(state, _)| state),
             "tags": known.map(|(_, tags)| tags),
@@ -137,6 +138,43 @@ impl Scene<'_> {
             "region": self.region,
             "partition": self.region.partition(),
         })
+    }
+
+    /// What names a target within the account where it is called by its whole ARN or by a queue's URL; `None` where it is
+    /// neither, or of another partition, region or account.
+    fn resource<'t>(&self, target: &'t str) -> Option<&'t str> {
+        let own = |region: &str, account: &str| {
+            (region.is_empty() || region == self.region.as_str()) && (account.is_empty() || account == self.account.id)
+        };
+        if let Some(arn) = target.strip_prefix("arn:") {
+            let mut parts = arn.splitn(5, ':');
+            let (partition, _, region, account) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+            let rest = parts.next()?;
+            return (partition == self.region.partition() && own(region, account) && !rest.is_empty()).then_some(rest);
+        }
+        let (_, path) = target.split_once("://")?.1.split_once('/')?;
+        let (account, name) = path.split_once('/')?;
+        (account == self.account.id && !name.is_empty() && !name.contains(['/', '?', '#', '%'])).then_some(name)
+    }
+
+    /// A target that a manifest knows by its whole ARN or URL is one of the call's own place, and stays what it was called.
+    pub fn fits(&self, targets: &Targets, name: &str) -> Result<(), Refused> {
+        if !targets.arn.expressions().iter().any(|(_, expression)| expression.text().trim() == "resource") {
+            return Ok(());
+        }
+        let arn = self.resource(name).and_then(|_| targets.arn.render_text(&self.context(name, None, None)).ok());
+        if arn.is_some_and(|arn| arn == name || !name.starts_with("arn:")) {
+            return Ok(());
+        }
+        let (account, region) = (&self.account.name, self.region);
+        Err(Refused::new(
+            Code::InvalidArguments,
+            format!(
+                "{} is not the whole name of such a thing in account `{account}`, region `{region}`",
+                quoted(name, 120)
+            ),
+            "pass its ARN (for a queue its URL) exactly as a read tool gives it",
+        ))
     }
 
     async fn ask(

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::approval::people::PeopleChange;
-use crate::audit::event::{Event, ResultWord, StoredRecord, What};
+use crate::audit::event::{Event, ResultWord, StoredRecord, WaitWord, What};
 use crate::ports::GrantKind;
 use crate::text::escape::quoted;
 
@@ -116,6 +116,17 @@ fn what(what: &What) -> String {
             let detail = detail.as_ref().map(|detail| format!(": {}", quoted(detail, MESSAGE))).unwrap_or_default();
             format!("outcome      {plan}  {}{}{detail}", word(*result), request(request_id.as_deref()))
         }
+        What::Waited { plan, until, result, detail } => format!(
+            "waited       plan {plan}: {} {} ({})",
+            quoted(until, NAME),
+            match result {
+                WaitWord::Reached => "reached",
+                WaitWord::Failed => "failed",
+                WaitWord::Going => "still going on",
+                WaitWord::Untold => "can't be read",
+            },
+            quoted(detail, MESSAGE)
+        ),
         What::Reconciled { plan, result, detail } => {
             format!("reconciled   {plan}  {}: {}", word(*result), quoted(detail, MESSAGE))
         }

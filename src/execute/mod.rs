@@ -4,3 +4,5 @@ pub mod arm;
 pub mod reconcile;
 pub mod result;
 pub mod run;
+pub mod wait;
+pub mod waiter;

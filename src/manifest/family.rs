@@ -200,6 +200,7 @@ impl Family {
             warn,
             refuse: Vec::new(),
             confirm: None,
+            wait: None,
             undo: UndoSpec::None { reason: self.undo_none.clone() },
             limits: self.limits.clone(),
             output: None,

@@ -69,6 +69,8 @@ pub(super) struct RawTool {
     pub(super) refuse: Vec<RawRefusal>,
     /// What the person types to confirm.
     pub(super) confirm: Option<RawConfirm>,
+    /// What is waited for after the call, where AWS only begins it.
+    pub(super) wait: Option<RawWait>,
     /// How a call is undone, or why not. Required where the effect is `write` or worse.
     pub(super) undo: Option<RawUndo>,
     /// Limits of one call and of an hour.
@@ -266,6 +268,23 @@ pub(super) struct RawConfirm {
     #[serde(rename = "type")]
     #[schemars(length(min = 1))]
     pub(super) text: String,
+}
+
+/// What is waited for after a call that AWS has accepted.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawWait {
+    /// A waiter of the service's model, such as `DBInstanceDeleted`.
+    #[schemars(length(min = 1, max = 80))]
+    pub(super) until: String,
+    /// The operation that the waiter reads with.
+    pub(super) operation: String,
+    /// Its arguments, with `{expressions}`.
+    #[serde(default)]
+    pub(super) with: Map<String, Value>,
+    /// The longest wait, in seconds. Default: 240.
+    #[schemars(range(min = 5, max = 270))]
+    pub(super) seconds: Option<u64>,
 }
 
 /// How a call is undone: either `tool` and `with`, or `none` with the reason.

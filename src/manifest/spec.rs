@@ -1,6 +1,7 @@
 //! `ToolSpec`: one compiled manifest. Only `compile` and `family` of this folder make one.
 
 use std::ops::Deref;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -67,6 +68,8 @@ pub struct Tool {
     pub refuse: Vec<Refusal>,
     /// The text to type, where the manifest names one. Context: that of one target.
     pub confirm: Option<Template>,
+    /// What is waited for after the call.
+    pub wait: Option<Wait>,
     /// How a call is undone.
     pub undo: UndoSpec,
     /// Limits of one call and of an hour.
@@ -80,13 +83,14 @@ pub struct Tool {
 }
 
 impl Tool {
-    /// The operations that its targets, their tags and their dependents are read with.
+    /// The operations that its targets, their tags and their dependents are read with, and what the call began.
     pub fn reads(&self) -> impl Iterator<Item = &OperationId> {
         let of_targets = self.targets.iter().flat_map(|targets| {
             let tags = targets.tags_read.iter().map(|read| &read.operation);
             targets.read.iter().map(|read| &read.operation).chain(tags)
         });
-        of_targets.chain(self.dependents.iter().map(|dependent| &dependent.operation))
+        let of_dependents = self.dependents.iter().map(|dependent| &dependent.operation);
+        of_targets.chain(of_dependents).chain(self.wait.iter().map(|wait| &wait.operation))
     }
 }
 
@@ -209,7 +213,13 @@ pub struct Place<'a> {
 impl Tool {
     /// The form of an ARN's template at a place. `None` where it asks for `{arn}` and there are no targets.
     pub fn form(&self, template: &Template, place: Place<'_>) -> Option<String> {
+        self.form_of(template, place, place.name)
+    }
+
+    /// As [`Self::form`], with something else for what of an ARN names its resource (`{resource}`).
+    pub fn form_of(&self, template: &Template, place: Place<'_>, resource: &str) -> Option<String> {
         template.form(&|expression| match expression.text().trim() {
+            "resource" => Some(resource.to_owned()),
             "partition" => Some(place.partition.to_owned()),
             "account" => Some(place.account.to_owned()),
             "region" => Some(place.region.to_owned()),
@@ -220,6 +230,7 @@ impl Tool {
                         "partition" => place.partition.to_owned(),
                         "account" => place.account.to_owned(),
                         "region" => place.region.to_owned(),
+                        "resource" => resource.to_owned(),
                         _ => place.name.to_owned(),
                     })
                 })
@@ -280,6 +291,19 @@ pub struct Refusal {
     pub because: String,
     /// What to do instead.
     pub instead: String,
+}
+
+/// What is waited for after a call that AWS has accepted.
+#[derive(Debug)]
+pub struct Wait {
+    /// A waiter of the service's model.
+    pub until: String,
+    /// What it reads with.
+    pub operation: OperationId,
+    /// That operation's arguments. Context: that of one target.
+    pub with: Template,
+    /// The longest wait.
+    pub most: Duration,
 }
 
 /// How a call is undone.

@@ -14,8 +14,10 @@ use serde_json::{Map, Value};
 use super::expression::{BadExpression, Expression, NotEvaluated};
 
 /// What a template of one target may use: its name, ARN, state and tags; the operation's arguments; where it is.
-pub const TARGET_CONTEXT: [&str; 9] =
-    ["target", "arn", "state", "tags", "arguments", "account", "account_name", "region", "partition"];
+/// `resource` is what names it within its account where `target` is its whole ARN or the URL of a queue: in an ARN of the
+/// call's own partition, region and account what follows these; in a URL whose path is the account and a name, the name.
+pub const TARGET_CONTEXT: [&str; 10] =
+    ["target", "resource", "arn", "state", "tags", "arguments", "account", "account_name", "region", "partition"];
 
 /// A JSON value with expressions in its texts.
 #[derive(Clone, Debug)]

@@ -125,6 +125,7 @@ fn tool(scopes: &[(&[&str], &[&str])]) -> Tool {
         confirm: None,
         unscoped: None,
         escalates: Vec::new(),
+        wait: None,
         undo: UndoSpec::None { reason: String::new() },
         limits: Limits::default(),
         output: None,

@@ -1,5 +1,7 @@
 //! What a manifest's text alone tells.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value};
 
 use super::Report;
@@ -7,11 +9,11 @@ use crate::digest::Digest;
 use crate::manifest::expression::{BadExpression, Expression};
 use crate::manifest::raw::{
     RawDependent, RawDryRun, RawInput, RawLimits, RawRaise, RawRead, RawRefusal, RawScope, RawTagsRead, RawTargets,
-    RawTool, RawUndo, RawWarning,
+    RawTool, RawUndo, RawWait, RawWarning,
 };
 use crate::manifest::spec::{
     Condition, Dependent, DryRunKind, InputMember, Limits, Narrowing, RaiseEffect, Refusal, Scope, TagsRead,
-    TargetRead, Targets, Tool, UndoSpec, Warning,
+    TargetRead, Targets, Tool, UndoSpec, Wait, Warning,
 };
 use crate::manifest::template::{BadTemplate, Template, join_pointer};
 use crate::names::{Effect, OperationId};
@@ -37,6 +39,9 @@ const OPERATORS: [&str; 12] = [
     "StringEquals",
     "StringLike",
 ];
+
+/// How long is waited where a manifest doesn't say, in seconds.
+const LONGEST_WAIT: u64 = 240;
 
 /// Why a read has no undo.
 const READS_CHANGE_NOTHING: &str = "it changes nothing";
@@ -70,6 +75,7 @@ pub(super) fn compile(raw: RawTool, report: &mut Report<'_>) -> Option<Tool> {
     let refuse = refusals.filter_map(|(index, refusal)| self::refusal(index, refusal, report)).collect();
     let confirm =
         raw.confirm.as_ref().map(|confirm| template("/confirm/type", &Value::from(confirm.text.as_str()), report));
+    let wait = raw.wait.as_ref().map(|wait| self::wait(wait, report));
     let undo = undo(raw.undo.as_ref(), report);
     let output = raw.output.as_ref().map(|text| expression("/output", text, report));
     let limits = limits(&raw.limits, report);
@@ -95,6 +101,7 @@ pub(super) fn compile(raw: RawTool, report: &mut Report<'_>) -> Option<Tool> {
         warn,
         refuse,
         confirm: confirm.flatten(),
+        wait: wait.flatten(),
         undo: undo.unwrap_or_else(|| UndoSpec::None { reason: String::new() }),
         limits,
         output: output.flatten(),
@@ -135,6 +142,7 @@ fn demands(raw: &RawTool, report: &mut Report<'_>) {
         for (present, key) in [
             (dry_run, "/preview/dry_run"),
             (raw.confirm.is_some(), "/confirm"),
+            (raw.wait.is_some(), "/wait"),
             (raw.undo.is_some(), "/undo"),
             (!raw.raise_effect.is_empty(), "/raise_effect"),
             (!raw.warn.is_empty(), "/warn"),
@@ -341,6 +349,13 @@ fn warning(index: usize, raw: &RawWarning, report: &mut Report<'_>) -> Option<Wa
 fn refusal(index: usize, raw: &RawRefusal, report: &mut Report<'_>) -> Option<Refusal> {
     let when = expression(&format!("/refuse/{index}/when"), &raw.when, report)?;
     Some(Refusal { when, because: raw.because.clone(), instead: raw.instead.clone() })
+}
+
+fn wait(raw: &RawWait, report: &mut Report<'_>) -> Option<Wait> {
+    let operation = operation("/wait/operation", &raw.operation, report);
+    let with = with("/wait", &raw.with, report);
+    let most = Duration::from_secs(raw.seconds.unwrap_or(LONGEST_WAIT));
+    Some(Wait { until: raw.until.clone(), operation: operation?, with: with?, most })
 }
 
 fn undo(raw: Option<&RawUndo>, report: &mut Report<'_>) -> Option<UndoSpec> {

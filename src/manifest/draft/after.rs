@@ -146,7 +146,8 @@ pub(super) fn wait(ground: &Ground<'_>, target: Option<&Target>, needed: &[Strin
                 _ => {}
             }
         }
-        return format!("wait: {{ until: {name}, with: {} }}\n", yaml::flow(&with));
+        let id = OperationId::new(ground.service.name(), operation.name.as_str());
+        return format!("wait: {{ until: {name}, operation: {id}, with: {} }}\n", yaml::flow(&with));
     }
     String::new()
 }
@@ -165,15 +166,6 @@ pub(super) fn undo(
         _ => None,
     });
     let ends = "   ".to_owned();
-    if let Some(verb) = counterpart.filter(|_| ground.effect == Effect::Write || ground.verb != "Delete") {
-        let operation = format!("{verb}{}", ground.noun);
-        if ground.service.operation(&operation).is_ok() {
-            let id = OperationId::new(ground.service.name(), operation.as_str());
-            let question =
-                decide(&format!("once `{}` has a manifest, write `tool: {}` and `with` instead", id, super::name(&id)));
-            return format!("undo:\n  none: by {id}, which no tool offers yet{ends}{question}\n");
-        }
-    }
     let setting = ["Set", "Update", "Modify", "Put", "Change"].contains(&ground.verb.as_str());
     if let (true, Some(target), Some(read)) = (setting && ground.effect == Effect::Write, target, read) {
         let state = ground.inside(&read.shape);
@@ -195,6 +187,15 @@ pub(super) fn undo(
         if back > 0 {
             let question = decide("does this bring all of it back? else say in `loses` what not");
             return format!("undo:\n  tool: {own}{ends}{question}\n  with: {}\n", yaml::flow(&with));
+        }
+    }
+    if let Some(verb) = counterpart.filter(|_| ground.effect == Effect::Write || ground.verb != "Delete") {
+        let operation = format!("{verb}{}", ground.noun);
+        if ground.service.operation(&operation).is_ok() {
+            let id = OperationId::new(ground.service.name(), operation.as_str());
+            let question =
+                decide(&format!("once `{}` has a manifest, write `tool: {}` and `with` instead", id, super::name(&id)));
+            return format!("undo:\n  none: by {id}, which no tool offers yet{ends}{question}\n");
         }
     }
     let question = decide("how is it undone, or why can't it be? what will not come back?");

@@ -6,6 +6,7 @@ use super::words::{plain, words};
 use super::yaml;
 use crate::aws::ShapeKind;
 use crate::aws::ShapeModel;
+use crate::manifest::handed_on::{self, Kind};
 use crate::names::Effect;
 
 /// Most members that are offered without being required.
@@ -21,7 +22,8 @@ const LONGEST_PATTERN: usize = 80;
 const MOST_TARGETS: u64 = 10;
 
 /// Parts of names of what decides how much is lost.
-const WEIGHTY: [&str; 10] = [
+const WEIGHTY: &[&str] = &[
+    "windowindays",
     "final",
     "force",
     "retain",
@@ -35,16 +37,19 @@ const WEIGHTY: [&str; 10] = [
 ];
 
 /// The members a draft offers, and the names of those it doesn't.
+#[derive(Default)]
 pub(super) struct Offered {
     pub(super) lines: Vec<String>,
     pub(super) names: Vec<String>,
     pub(super) left_out: Vec<String>,
     pub(super) sensitive: Vec<String>,
+    /// Members by which a call hands on a role, a key or tags.
+    pub(super) handing_on: Vec<String>,
 }
 
 /// Chooses. `needed`: members that other parts of the draft rest on; they become required.
 pub(super) fn offer(ground: &Ground<'_>, target: Option<&Target>, needed: &[String]) -> Offered {
-    let mut offered = Offered { lines: Vec::new(), names: Vec::new(), left_out: Vec::new(), sensitive: Vec::new() };
+    let mut offered = Offered::default();
     let mut optional = 0;
     for member in &ground.members {
         let own = target.is_some_and(|target| target.member == member.name);
@@ -54,6 +59,10 @@ pub(super) fn offer(ground: &Ground<'_>, target: Option<&Target>, needed: &[Stri
         }
         if member.is_sensitive() && !member.required {
             offered.sensitive.push(member.name.clone());
+            continue;
+        }
+        if !required && hands_on(ground, &member.name) {
+            offered.handing_on.push(member.name.clone());
             continue;
         }
         let wanted = required || (usual(ground, member) && optional < MOST_OPTIONAL);
@@ -67,6 +76,14 @@ pub(super) fn offer(ground: &Ground<'_>, target: Option<&Target>, needed: &[Stri
         offered.names.push(member.name.clone());
     }
     offered
+}
+
+/// True where a call hands on a role, a key or tags by a member: that needs scopes of its own.
+fn hands_on(ground: &Ground<'_>, member: &str) -> bool {
+    let own = handed_on::Operation { service: &ground.service, name: ground.id.name(), actions: &ground.needed };
+    let input = ground.operation.input.as_ref().and_then(|input| ground.shape(&input.shape));
+    let by = |kind: Kind| !own.members_for(input.as_deref(), kind, &[member]).is_empty();
+    ground.effect.changes() && [Kind::Role, Kind::Profile, Kind::Key, Kind::Tags].into_iter().any(by)
 }
 
 /// What is usually passed: for a read what finds and pages; for a loss what decides how much is lost; for other changes

@@ -157,6 +157,13 @@ fn input(offered: &Offered) -> String {
     if !offered.left_out.is_empty() {
         text += &yaml::comment("  ", "not offered; add what agents need:", &offered.left_out);
     }
+    if !offered.handing_on.is_empty() {
+        text += &yaml::comment(
+            "  ",
+            "hand on a role, a key or tags, which takes scopes of their own:",
+            &offered.handing_on,
+        );
+    }
     if !offered.sensitive.is_empty() {
         text += &yaml::comment("  ", "secret, so not an agent's to pass:", &offered.sensitive);
     }
@@ -213,7 +220,7 @@ fn standing(ground: &Ground<'_>, target: &Target, read: &Read, tags: &Tags) -> S
         Tags::Read { operation, with, list } => {
             let id = OperationId::new(ground.service.name(), operation.as_str());
             let with = yaml::flow(with);
-            text += &format!("  tags_read:\n    - {{ operation: {id}, with: {with}, list: {list} }}\n");
+            text += &format!("  tags_read:\n    - {{ operation: {id}, with: {with}, list: {} }}\n", yaml::text(list));
         }
         Tags::Unknown => {
             text += &format!(

@@ -58,6 +58,9 @@ fn candidate(ground: &Ground<'_>, target: &Target, nouns: &[String], operation: 
         _ => 0,
     };
     let mut score = named.max().unwrap_or(0).max(by_member);
+    if score <= 0 {
+        return None;
+    }
     score += match verb.as_str() {
         "Describe" => 20,
         "Get" => 18,

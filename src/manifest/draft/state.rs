@@ -17,7 +17,7 @@ const MOST_IN_FINGERPRINT: usize = 10;
 const MOST_DEPENDENTS: usize = 4;
 
 /// Parts of names of what says which thing it is, how big, how set, and in what state.
-const TELLING: [&str; 39] = [
+const TELLING: &[&str] = &[
     "capacity",
     "class",
     "code",
@@ -82,7 +82,7 @@ pub(super) fn rank(name: &str, noun: &str) -> u32 {
 }
 
 /// Parts of names of what changes by itself.
-const RESTLESS: [&str; 19] = [
+const RESTLESS: &[&str] = &[
     "accessed",
     "activity",
     "approximate",
@@ -105,7 +105,7 @@ const RESTLESS: [&str; 19] = [
 ];
 
 /// Parts of names of what is listed by a thing and doesn't depend on it.
-const PASSING: [&str; 16] = [
+const PASSING: &[&str] = &[
     "Activit",
     "Allowed",
     "Drift",
@@ -323,10 +323,14 @@ pub(super) struct Dependent {
 
 /// What other reads list by the target: the aliases of a function, the snapshots of a database.
 pub(super) fn dependents(ground: &Ground<'_>, target: &Target, read: Option<&Read>) -> Vec<Dependent> {
+    // Every service has things that are called by a mere `Name`.
+    if ["name", "id", "identifier", "arn"].contains(&core(&target.member).as_str()) {
+        return Vec::new();
+    }
     let mut found = Vec::new();
     for operation in ground.reads() {
         let (verb, noun) = verb_and_noun(&operation.name);
-        let own = ground.nouns().first().is_some_and(|own| *own == super::words::singular(&plain(&noun)));
+        let own = ground.nouns().first().is_some_and(|own| *own == singular(&plain(&noun)));
         let same = read.is_some_and(|read| read.operation.name == operation.name);
         let passing = PASSING.iter().any(|part| noun.contains(part));
         if own || same || passing || !["List", "Describe"].contains(&verb.as_str()) {

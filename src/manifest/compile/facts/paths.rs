@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Checker;
 use crate::aws::models::nearest;
 use crate::aws::{ShapeKind, ShapeModel};
+use crate::execute::waiter::Waiter;
 use crate::manifest::expression::{BadExpression, Expression};
 use crate::manifest::shapes::{Form, check as check_form};
 use crate::manifest::spec::{TAG_FORMS, Targets, UndoSpec};
@@ -35,7 +36,7 @@ impl<'a> Checker<'a, '_, '_> {
         for (index, dependent) in self.tool.dependents.iter().enumerate() {
             let pointer = format!("/preview/dependents/{index}");
             self.template(&format!("{pointer}/with"), &dependent.with, &context);
-            self.reads(&pointer, &dependent.operation, &dependent.with, &dependent.list, "list");
+            self.reads(&pointer, &dependent.operation, &dependent.with, Some(&dependent.list), "list");
         }
         let target = ["id", "arn", "tags"].map(|name| (name.to_owned(), Form::Any));
         let target: Vec<_> = target.into_iter().chain([("state".to_owned(), state.unwrap_or(Form::Any))]).collect();
@@ -61,6 +62,18 @@ impl<'a> Checker<'a, '_, '_> {
         }
         if let Some(confirm) = &self.tool.confirm {
             self.template("/confirm/type", confirm, &context);
+        }
+        if let Some(wait) = &self.tool.wait {
+            self.template("/wait/with", &wait.with, &context);
+            self.reads("/wait", &wait.operation, &wait.with, None, "until");
+            match Waiter::of(self.facts.models, wait.operation.service(), &wait.until) {
+                Err(error) => self.report.at("/wait/until", error.to_string(), "correct it"),
+                Ok(waiter) if waiter.operation != wait.operation => {
+                    let message = format!("`{}` reads with `{}`", wait.until, waiter.operation);
+                    self.report.at("/wait/operation", message, format!("write `{}`", waiter.operation));
+                }
+                Ok(_) => {}
+            }
         }
         if let UndoSpec::Recipe { with, .. } = &self.tool.undo {
             let mut context = context;
@@ -93,7 +106,7 @@ impl<'a> Checker<'a, '_, '_> {
         let read = targets.read.as_ref()?;
         let with_arn = target_context(arguments, None, true);
         self.template("/targets/read/with", &read.with, &with_arn);
-        let state = self.reads("/targets/read", &read.operation, &read.with, &read.state, "state");
+        let state = self.reads("/targets/read", &read.operation, &read.with, Some(&read.state), "state");
         for (key, expression) in [("fingerprint", &targets.fingerprint), ("protected", &targets.protected)] {
             if let (Some(expression), Some(state)) = (expression, &state) {
                 self.expression(&format!("/targets/{key}"), expression, state);
@@ -110,7 +123,7 @@ impl<'a> Checker<'a, '_, '_> {
         for (index, read) in targets.tags_read.iter().enumerate() {
             let pointer = format!("/targets/tags_read/{index}");
             self.template(&format!("{pointer}/with"), &read.with, &with_state);
-            let found = self.reads(&pointer, &read.operation, &read.with, &read.list, "list");
+            let found = self.reads(&pointer, &read.operation, &read.with, Some(&read.list), "list");
             self.tags(&format!("{pointer}/list"), found);
         }
         state
@@ -130,7 +143,7 @@ impl<'a> Checker<'a, '_, '_> {
         pointer: &str,
         id: &OperationId,
         with: &Template,
-        found: &Expression,
+        found: Option<&Expression>,
         key: &str,
     ) -> Option<Form> {
         let at = format!("{pointer}/operation");
@@ -168,7 +181,7 @@ impl<'a> Checker<'a, '_, '_> {
             }
         }
         let output = operation.output.as_ref()?;
-        let form = check_form(found, &Form::Shape(service, output.shape.clone()));
+        let form = check_form(found?, &Form::Shape(service, output.shape.clone()));
         form.map_err(|errors| self.misasked(&format!("{pointer}/{key}"), errors)).ok()
     }
 
@@ -221,7 +234,7 @@ fn can_be_tags(form: &Form) -> bool {
 }
 
 fn target_context(arguments: &Form, state: Option<&Form>, arn: bool) -> Form {
-    let plain = ["target", "account", "account_name", "region", "partition"];
+    let plain = ["target", "resource", "account", "account_name", "region", "partition"];
     let mut members: Vec<(String, Form)> = plain.map(|name| (name.to_owned(), Form::Any)).to_vec();
     members.push(("arguments".to_owned(), arguments.clone()));
     if arn {

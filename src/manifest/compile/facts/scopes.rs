@@ -145,7 +145,15 @@ impl Checker<'_, '_, '_> {
     }
 
     fn can_have_form(&self, template: &Template, form: &str) -> bool {
-        HOLES.iter().any(|name| self.anywhere(template, name).is_some_and(|arn| has_form(&arn, form)))
+        // What names a resource within its account may have the form that its type has there.
+        let own: String = form.splitn(6, ':').skip(5).collect();
+        let mut pieces = own.split("${");
+        let first = pieces.next().unwrap_or_default().to_owned();
+        let own = pieces.fold(first, |text, piece| text + HOLE + piece.split_once('}').map_or("", |(_, rest)| rest));
+        HOLES.iter().any(|name| {
+            let place = Place { partition: "aws", account: "111122223333", region: "eu-central-1", name };
+            self.tool.form_of(template, place, &own).is_some_and(|arn| has_form(&arn, form))
+        })
     }
 
     /// A read may look at all resources of a type; a change names those it is about. Nothing crosses accounts or regions.
