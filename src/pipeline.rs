@@ -252,9 +252,9 @@ impl Pipeline {
         let task = tokio::spawn(async move {
             let account = approved.plan().call().call().call().account().id.clone();
             let armed = arm(approved, &*world.cloud, &world.store, &*world.clock, &world.config.budgets).await?;
-            let outcome = run(armed).await;
-            let waiting = Waiting::after(&outcome, &*world.cloud, &world.models).await;
             let most_bytes = world.config.limits.result_bytes;
+            let outcome = run(armed, &world.models, most_bytes).await;
+            let waiting = Waiting::after(&outcome, &*world.cloud, &world.models).await;
             let ended = world.recorder().ended(&origin, outcome, &world.models, most_bytes).await;
             world.look_at_breakers(&origin, &account).await;
             ended.map(|recorded| (recorded, waiting)).map_err(|error| {

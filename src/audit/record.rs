@@ -144,20 +144,14 @@ impl Recorder<'_> {
     ) -> Result<Recorded, StoreError> {
         match outcome.approved().plan().sheet().map(|sheet| sheet.content.id.clone()) {
             Some(plan) => self.change_ended(origin, outcome, plan, models, most_bytes).await,
-            None => self.read_ended(origin, outcome, models, most_bytes).await,
+            None => self.read_ended(origin, outcome).await,
         }
     }
 
     /// Records how far what a call began is, and adds it to the call's answer. The answer is the call's whatever this
     /// comes to: where it can't be recorded, it isn't told either.
     pub async fn waited(&self, origin: &Origin, ended: Recorded, waited: &Waited) -> Recorded {
-        let what = What::Waited {
-            plan: waited.plan.clone(),
-            until: waited.until.clone(),
-            result: waited.result,
-            detail: waited.detail.clone(),
-        };
-        if let Err(error) = self.append(origin, what).await {
+        if let Err(error) = self.append(origin, waited.what()).await {
             tracing::error!(plan = %waited.plan, %error, "how far a call is can't be recorded");
             return ended;
         }
@@ -168,21 +162,15 @@ impl Recorder<'_> {
         Recorded { answer: Answered::Result { structured, text: format!("{}\n{text}", waited.told()) } }
     }
 
-    async fn read_ended(
-        &self,
-        origin: &Origin,
-        outcome: Outcome,
-        models: &Models,
-        most_bytes: usize,
-    ) -> Result<Recorded, StoreError> {
-        match outcome.ending() {
-            Ending::Succeeded(reply) => {
+    async fn read_ended(&self, origin: &Origin, outcome: Outcome) -> Result<Recorded, StoreError> {
+        match (outcome.ending(), outcome.gathered()) {
+            (Ending::Succeeded(reply), Some(gathered)) => {
                 let operation = outcome.approved().plan().call().call().call().spec().operation.clone();
                 self.append(origin, What::Answered { operation, request_id: reply.request_id.clone() }).await?;
-                let (structured, text) = read(&outcome, reply, models, most_bytes);
+                let (structured, text) = read(gathered);
                 Ok(Recorded { answer: Answered::Result { structured, text } })
             }
-            other => self.refused(origin, refusal(other, None), None).await,
+            (other, _) => self.refused(origin, refusal(other, None), None).await,
         }
     }
 

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::aws::validate::Problem;
 use crate::config::TicketConfig;
+use crate::manifest::expression::{BadExpression, Expression};
 use crate::manifest::spec::{InputMember, Narrowing, Tool};
 use crate::names::PlanId;
 use crate::text::escape::quoted;
@@ -13,6 +14,12 @@ pub const COMMON: [&str; 5] = ["account", "region", "reason", "dry_run", "plan_i
 
 /// The argument for the ticket; there where the configuration says what tickets look like.
 pub const TICKET: &str = "ticket";
+
+/// The argument for a projection of a read's answer.
+pub const QUERY: &str = "query";
+
+/// The argument for where a read goes on.
+pub const CURSOR: &str = "cursor";
 
 /// The longest reason, in characters.
 pub const LONGEST_REASON: usize = 500;
@@ -32,6 +39,10 @@ pub struct Common {
     pub plan_id: Option<PlanId>,
     /// The ticket it is done under; of the configured form.
     pub ticket: Option<String>,
+    /// What of a read's answer is wanted.
+    pub query: Option<Expression>,
+    /// Where a read goes on.
+    pub cursor: Option<String>,
 }
 
 /// Takes the common arguments out of `arguments`; what remains is the tool's own. Where no ticket is configured, `ticket`
@@ -47,6 +58,10 @@ pub fn take_common(
         region: text(arguments.shift_remove("region"), "region", problems),
         ..Common::default()
     };
+    if !changes {
+        common.query = query(arguments.shift_remove(QUERY), problems);
+        common.cursor = text(arguments.shift_remove(CURSOR), CURSOR, problems);
+    }
     if changes {
         common.reason = reason(arguments.shift_remove("reason"), problems);
         common.dry_run = boolean(arguments.shift_remove("dry_run"), "dry_run", problems);
@@ -91,6 +106,14 @@ fn boolean(value: Option<Value>, name: &str, problems: &mut Vec<Problem>) -> Opt
             None
         }
     }
+}
+
+fn query(value: Option<Value>, problems: &mut Vec<Problem>) -> Option<Expression> {
+    let query = text(value, QUERY, problems)?;
+    let bad = |BadExpression { column, message }| {
+        problem(QUERY, format!("{message}, at character {column}"), "write it in JMESPath, or leave it out")
+    };
+    Expression::compile(&query).map_err(|error| problems.push(bad(error))).ok()
 }
 
 fn reason(value: Option<Value>, problems: &mut Vec<Problem>) -> Option<String> {

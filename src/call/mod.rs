@@ -1,7 +1,9 @@
 //! From a tool request to a call whose targets are known.
 
 pub mod arguments;
+pub mod cursor;
 pub mod listing;
+pub mod pages;
 pub mod refused;
 pub mod request;
 pub mod resolve;

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use super::pages::{NotFollowed, Pages};
 use crate::aws::models::{ModelError, Models};
 use crate::aws::redact::{Direction, redact};
-use crate::manifest::expression::{BadExpression, Expression, NotEvaluated};
+use crate::manifest::expression::NotEvaluated;
 use crate::manifest::spec::{TAG_FORMS, TagsRead};
-use crate::names::OperationId;
 use crate::ports::{CloudError, CloudSession};
 
 /// Tags by key.
@@ -17,16 +17,13 @@ pub(super) type Tags = BTreeMap<String, String>;
 /// Most pages of one resource's tags. AWS allows 50 tags on most resources, which come on one or two.
 const MOST_PAGES: usize = 20;
 
-/// Parts of names, in lower case, of what says that an answer is not all of it.
-const CUT: [&str; 4] = ["token", "marker", "truncated", "hasmore"];
-
 /// Why tags aren't known.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NotRead {
     #[error(transparent)]
     Cloud(#[from] CloudError),
-    #[error("AWS gives only a part of them")]
-    Cut,
+    #[error(transparent)]
+    Pages(#[from] NotFollowed),
     #[error("they hold what is secret")]
     Secret,
     #[error(transparent)]
@@ -35,8 +32,6 @@ pub(super) enum NotRead {
     NotEvaluated(#[from] NotEvaluated),
     #[error(transparent)]
     Model(#[from] ModelError),
-    #[error("AWS's paginator can't be followed: {0}")]
-    Paginator(#[from] BadExpression),
 }
 
 /// A value that was taken for tags and is none.
@@ -68,10 +63,10 @@ pub(super) async fn read(
         match (pages.next(&output)?, &mut with) {
             (None, _) => return Ok(tags),
             (Some(tokens), Value::Object(members)) => members.extend(tokens),
-            (Some(_), _) => return Err(NotRead::Cut),
+            (Some(_), _) => return Err(NotFollowed::Cut.into()),
         }
     }
-    Err(NotRead::Cut)
+    Err(NotFollowed::Cut.into())
 }
 
 /// Tags come as a list of keys and values (see [`TAG_FORMS`]) or as a map (Lambda, SQS). A tag may have no value.
@@ -114,59 +109,6 @@ pub(super) fn fingerprinted(fingerprint: Value, read: &[Tags]) -> Value {
 /// One set of tags to show: of two values for a key the first.
 pub(super) fn shown(all: Vec<Tags>) -> Tags {
     all.into_iter().rev().flatten().collect()
-}
-
-/// How an operation's answer goes on.
-enum Pages {
-    /// In botocore's words: members of the input by what is put into them, and what says that there is more.
-    Known { tokens: Vec<(String, Expression)>, more: Option<Expression> },
-    /// There is no paginator.
-    Unknown,
-}
-
-impl Pages {
-    fn of(operation: &OperationId, models: &Models) -> Result<Self, NotRead> {
-        let (service, _) = models.operation(operation)?;
-        let Some(paginator) = service.paginator(operation.name())? else { return Ok(Self::Unknown) };
-        let texts = |key: &str| match paginator.get(key) {
-            Some(Value::Array(texts)) => texts.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-            Some(Value::String(text)) => vec![text.clone()],
-            _ => Vec::new(),
-        };
-        let (inputs, outputs) = (texts("input_token"), texts("output_token"));
-        let tokens = inputs.into_iter().zip(&outputs).map(|(input, output)| Ok((input, Expression::compile(output)?)));
-        let tokens = tokens.collect::<Result<_, BadExpression>>()?;
-        let more = texts("more_results").first().map(|text| Expression::compile(text)).transpose()?;
-        Ok(Self::Known { tokens, more })
-    }
-
-    /// What is put into the input for the next page; `None` after the last one.
-    fn next(&self, output: &Value) -> Result<Option<Map<String, Value>>, NotRead> {
-        let there = |value: &Value| !matches!(value, Value::Null | Value::Bool(false)) && value != "";
-        let Self::Known { tokens, more } = self else {
-            let says_cut = |name: &str| CUT.iter().any(|part| name.to_lowercase().contains(part));
-            let mut members = output.as_object().into_iter().flatten();
-            let cut = members.any(|(name, value)| says_cut(name) && there(value));
-            return if cut { Err(NotRead::Cut) } else { Ok(None) };
-        };
-        if let Some(more) = more
-            && !there(&more.search(output)?)
-        {
-            return Ok(None);
-        }
-        let mut next = Map::new();
-        for (member, token) in tokens {
-            let token = token.search(output)?;
-            if there(&token) {
-                next.insert(member.clone(), token);
-            }
-        }
-        match (next.is_empty(), more) {
-            (false, _) => Ok(Some(next)),
-            (true, None) => Ok(None),
-            (true, Some(_)) => Err(NotRead::Cut),
-        }
-    }
 }
 
 #[cfg(test)]

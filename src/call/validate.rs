@@ -4,13 +4,17 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::arguments::{Common, apply_manifest, problem, take_common};
+use super::arguments::{Common, QUERY, apply_manifest, problem, take_common};
+use super::cursor::Position;
 use super::refused::{Code, Refused};
 use super::request::{Caller, ToolRequest};
 use crate::aws::models::Models;
 use crate::aws::validate::{self as model, Problem};
 use crate::config::{Account, TicketConfig};
+use crate::execute::pages::{bound, with_tokens};
 use crate::manifest::catalog::{Catalog, Entry};
+use crate::manifest::expression::Expression;
+use crate::manifest::shapes;
 use crate::manifest::spec::ToolSpec;
 use crate::names::{CallId, OperationId, PlanId, Region};
 use crate::text::escape::quoted;
@@ -24,6 +28,9 @@ pub struct ValidatedCall {
     account: Account,
     region: Region,
     arguments: Value,
+    own: Value,
+    query: Option<Expression>,
+    position: Option<Position>,
     reason: String,
     ticket: Option<String>,
     intention: Intention,
@@ -66,7 +73,12 @@ pub fn validate(
         }
     };
     let place = place(&common, accounts);
-    let Common { reason, dry_run, plan_id, ticket, .. } = common;
+    let Common { reason, dry_run, plan_id, ticket, query, cursor, .. } = common;
+    if let Some(query) = &query {
+        let wrong = shapes::of_output(query, models, &spec.operation);
+        problems
+            .extend(wrong.into_iter().map(|wrong| problem(QUERY, wrong, "see what the call gives without `query`")));
+    }
     own.retain(|_, value| !value.is_null());
     let arguments = apply_manifest(&spec, own, &mut problems);
     let mut more = 0;
@@ -86,7 +98,27 @@ pub fn validate(
         (true, _) => Intention::Preview,
     };
     let reason = reason.unwrap_or_default();
-    Ok(ValidatedCall { spec, call, caller, account, region, arguments, reason, ticket, intention })
+    let (own, position) = (arguments.clone(), None);
+    let mut valid = ValidatedCall {
+        spec,
+        call,
+        caller,
+        account,
+        region,
+        arguments,
+        own,
+        query,
+        position,
+        reason,
+        ticket,
+        intention,
+    };
+    if let Some(cursor) = cursor {
+        let position = Position::open(&cursor, bound(&valid))?;
+        valid.arguments = with_tokens(&valid.own, &position.tokens);
+        valid.position = Some(position);
+    }
+    Ok(valid)
 }
 
 impl ValidatedCall {
@@ -118,6 +150,21 @@ impl ValidatedCall {
     /// The operation's arguments, as they will be sent. May hold sensitive values.
     pub fn arguments(&self) -> &Value {
         &self.arguments
+    }
+
+    /// The arguments without what leads to the page that a cursor names.
+    pub fn own_arguments(&self) -> &Value {
+        &self.own
+    }
+
+    /// What of a read's answer is wanted; `None` where the manifest says it.
+    pub fn query(&self) -> Option<&Expression> {
+        self.query.as_ref()
+    }
+
+    /// Where a read goes on; `None` where it begins.
+    pub fn position(&self) -> Option<&Position> {
+        self.position.as_ref()
     }
 
     /// Why, in the agent's words; empty for reads.

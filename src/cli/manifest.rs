@@ -291,6 +291,9 @@ fn sheet(tool: &Tool) -> String {
         for dependent in &tool.dependents {
             line("counts", format!("{}, with {}", dependent.label, dependent.operation));
         }
+        if let Some(wait) = &tool.wait {
+            line("waits", format!("for {}, at most {} s, with {}", wait.until, wait.most.as_secs(), wait.operation));
+        }
         match &tool.undo {
             UndoSpec::Recipe { tool, loses, .. } if loses.is_empty() => line("undo", format!("by {tool}")),
             UndoSpec::Recipe { tool, loses, .. } => line("undo", format!("by {tool}; lost: {}", loses.join(", "))),

@@ -1,6 +1,7 @@
 //! The call itself: intent on record, then sent, then its outcome on record.
 
 pub mod arm;
+pub mod pages;
 pub mod reconcile;
 pub mod result;
 pub mod run;

@@ -3,8 +3,12 @@
 //! Nothing is ever sent again. Targets that are gone or changed mean that AWS acted; targets that are all as before
 //! mean that it did not, once the plan's own time is over; everything else stays unknown, and visible.
 
+use std::sync::Arc;
+
+use jiff::SignedDuration;
 use serde_json::Value;
 
+use super::wait::Waiting;
 use crate::audit::event::{Event, ResultWord, What};
 use crate::aws::models::Models;
 use crate::call::refused::Code;
@@ -12,11 +16,14 @@ use crate::call::scope::Scoping;
 use crate::call::target::Scene;
 use crate::config::{Account, TagRule};
 use crate::manifest::catalog::{Catalog, Entry};
-use crate::manifest::spec::Targets;
+use crate::manifest::spec::{Targets, ToolSpec};
 use crate::names::CallId;
 use crate::plan::compare::differences;
 use crate::plan::filed::{FiledPlan, PlanState};
-use crate::ports::{Clock, Cloud, Purpose, SessionRequest, Store, StoreError};
+use crate::ports::{Clock, Cloud, CloudSession, Purpose, SessionRequest, Store, StoreError};
+
+/// What a plan began is looked at for so long after it was made.
+const OLDEST: SignedDuration = SignedDuration::from_hours(24);
 
 /// Where to look.
 #[derive(Clone, Copy, Debug)]
@@ -61,47 +68,75 @@ pub async fn reconcile(filed: &FiledPlan, with: &Witness<'_>) -> Result<PlanStat
 
 async fn look(filed: &FiledPlan, with: &Witness<'_>) -> Finding {
     let unknown = |detail: &str| Finding { result: ResultWord::Unknown, detail: detail.to_owned() };
-    let content = &filed.content;
-    let Some(account) = with.accounts.iter().find(|account| account.id == content.account.id) else {
-        return unknown("its account is not configured any more");
-    };
-    let spec = match with.catalog.entry(&content.tool) {
-        Some(Entry::Tool(spec)) if spec.digest == content.manifest => spec,
-        _ => return unknown("its tool's manifest is not the one it was made with"),
+    let Sight { spec, scene, reader } = match Sight::of(filed, with).await {
+        Ok(sight) => sight,
+        Err(why) => return unknown(why),
     };
     let Some(targets) = &spec.targets else {
         return unknown("it has no targets that could be read");
     };
-    let (region, arguments) = (&content.region, &content.arguments);
-    let scene =
-        Scene { tool: &content.tool, account, region, arguments, models: with.models, tag_rules: with.tag_rules };
-    let scoping = Scoping { account, region, arguments, cloud: with.cloud, iam: with.catalog.iam() };
-    let contexts: Vec<Value> = content.targets.iter().map(|target| scene.context_of(target)).collect();
-    let Ok(policy) = scoping.reading(spec, &contexts) else {
-        return unknown("its targets can't be scoped");
-    };
-    let request = SessionRequest {
-        account: account.clone(),
-        region: content.region.clone(),
-        purpose: Purpose::Read,
-        policy,
-        call: CallId::fresh(),
-        human: content.human.clone(),
-        agent: content.agent.clone(),
-        plan: None,
-        ticket: None,
-    };
-    let Ok(reader) = with.cloud.open(request).await else {
-        return unknown("its account can't be read");
-    };
     judge(filed, targets, &scene, &*reader, with.clock).await
+}
+
+/// What reads the targets of a plan that was carried out.
+struct Sight<'a> {
+    spec: &'a ToolSpec,
+    scene: Scene<'a>,
+    reader: Arc<dyn CloudSession>,
+}
+
+impl<'a> Sight<'a> {
+    async fn of(filed: &'a FiledPlan, with: &Witness<'a>) -> Result<Self, &'static str> {
+        let content = &filed.content;
+        let account = with.accounts.iter().find(|account| account.id == content.account.id);
+        let account = account.ok_or("its account is not configured any more")?;
+        let spec = match with.catalog.entry(&content.tool) {
+            Some(Entry::Tool(spec)) if spec.digest == content.manifest => spec,
+            _ => return Err("its tool's manifest is not the one it was made with"),
+        };
+        let (region, arguments) = (&content.region, &content.arguments);
+        let scene =
+            Scene { tool: &content.tool, account, region, arguments, models: with.models, tag_rules: with.tag_rules };
+        let scoping = Scoping { account, region, arguments, cloud: with.cloud, iam: with.catalog.iam() };
+        let contexts: Vec<Value> = content.targets.iter().map(|target| scene.context_of(target)).collect();
+        let policy = scoping.reading(spec, &contexts).map_err(|_| "its targets can't be scoped")?;
+        let request = SessionRequest {
+            account: account.clone(),
+            region: content.region.clone(),
+            purpose: Purpose::Read,
+            policy,
+            call: CallId::fresh(),
+            human: content.human.clone(),
+            agent: content.agent.clone(),
+            plan: None,
+            ticket: None,
+        };
+        let reader = with.cloud.open(request).await.map_err(|_| "its account can't be read")?;
+        Ok(Self { spec, scene, reader })
+    }
+}
+
+/// What an applied plan began, to be looked at again. `None` where it began nothing that could be waited for, or too long
+/// ago: its targets may be other things by now.
+pub async fn waiting(filed: &FiledPlan, with: &Witness<'_>) -> Option<Waiting> {
+    let age = with.clock.now().duration_since(filed.content.created_at);
+    if filed.state != PlanState::Applied || age > OLDEST {
+        return None;
+    }
+    match with.catalog.entry(&filed.content.tool) {
+        Some(Entry::Tool(spec)) if spec.wait.is_some() => {}
+        _ => return None,
+    }
+    let Sight { spec, scene, reader } = Sight::of(filed, with).await.ok()?;
+    let contexts: Vec<Value> = filed.content.targets.iter().map(|target| scene.context_of(target)).collect();
+    Waiting::with(filed.content.id.clone(), spec.wait.as_ref()?, &contexts, reader, with.models)
 }
 
 async fn judge(
     filed: &FiledPlan,
     targets: &Targets,
     scene: &Scene<'_>,
-    reader: &dyn crate::ports::CloudSession,
+    reader: &dyn CloudSession,
     clock: &dyn Clock,
 ) -> Finding {
     let (mut acted, mut same) = (Vec::new(), 0);

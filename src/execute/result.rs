@@ -6,6 +6,7 @@
 
 use serde_json::{Value, json};
 
+use super::pages::Gathered;
 use super::run::Outcome;
 use crate::aws::models::Models;
 use crate::aws::redact::{Direction, redact};
@@ -13,17 +14,8 @@ use crate::names::{Effect, OperationId, PlanId};
 use crate::ports::CloudReply;
 
 /// The answer of a read: structured and as text.
-pub fn read(outcome: &Outcome, reply: &CloudReply, models: &Models, most_bytes: usize) -> (Value, String) {
-    let spec = outcome.approved().plan().call().call().call().spec().clone();
-    let shown = without_secrets(models, &spec.operation, &reply.output);
-    let projected = match &spec.output {
-        // A projection that fails hides nothing that was not the agent's to see: the whole answer is given.
-        Some(projection) => projection.search(&shown).unwrap_or(shown),
-        None => shown,
-    };
-    let (result, cut) = fit(projected, most_bytes);
-    let mut structured = json!({ "result": result });
-    note(&mut structured, cut);
+pub fn read(gathered: &Gathered) -> (Value, String) {
+    let structured = gathered.structured();
     let text = structured.to_string();
     (structured, text)
 }
@@ -83,7 +75,7 @@ fn without_secrets(models: &Models, operation: &OperationId, output: &Value) -> 
 
 /// Makes a value fit by dropping items from the end of its longest list, and says so; a value that can't be made to fit
 /// that way is replaced by its beginning as text.
-fn fit(mut value: Value, most_bytes: usize) -> (Value, Option<String>) {
+pub(super) fn fit(mut value: Value, most_bytes: usize) -> (Value, Option<String>) {
     let size = |value: &Value| value.to_string().len();
     let whole = size(&value);
     if whole <= most_bytes {

@@ -1,7 +1,9 @@
 //! [`ArmedCall`] to [`Outcome`]: the call is sent once, and AWS's answer is put into one of four words.
 
 use super::arm::{ArmedCall, arguments};
+use super::pages::{Gathered, gather};
 use crate::approval::redeem::ApprovedPlan;
+use crate::aws::models::Models;
 use crate::call::target::Target;
 use crate::ports::{CloudError, CloudReply};
 
@@ -10,6 +12,7 @@ use crate::ports::{CloudError, CloudReply};
 pub struct Outcome {
     approved: ApprovedPlan,
     ending: Ending,
+    gathered: Option<Gathered>,
 }
 
 /// The four endings.
@@ -41,7 +44,9 @@ pub enum Ending {
 }
 
 /// Sends the call.
-pub async fn run(armed: ArmedCall) -> Outcome {
+///
+/// A read goes on to further pages, up to `most_bytes` of what the agent gets.
+pub async fn run(armed: ArmedCall, models: &Models, most_bytes: usize) -> Outcome {
     let operation = armed.approved().plan().call().call().call().spec().operation.clone();
     let ending = match armed.session().send(&operation, arguments(armed.approved())).await {
         Ok(reply) => Ending::Succeeded(reply),
@@ -49,9 +54,16 @@ pub async fn run(armed: ArmedCall) -> Outcome {
         Err(CloudError::NotSent { reason }) => Ending::NotSent { reason },
         Err(CloudError::Unknown { reason, request_id }) => Ending::Unknown { reason, request_id },
     };
+    let gathered = match (&ending, armed.approved().plan().sheet()) {
+        (Ending::Succeeded(reply), None) => {
+            let call = armed.approved().plan().call().call().call();
+            Some(gather(call, reply, armed.session(), models, most_bytes).await)
+        }
+        _ => None,
+    };
     let approved = armed.into_approved();
     let ending = doubted(ending, &approved).await;
-    Outcome { approved, ending }
+    Outcome { approved, ending, gathered }
 }
 
 /// AWS may refuse a call with several targets after acting on some of them: `TerminateInstances` does so across
@@ -79,6 +91,11 @@ impl Outcome {
     /// The plan that was carried out.
     pub fn approved(&self) -> &ApprovedPlan {
         &self.approved
+    }
+
+    /// What a read's agent gets of the answer; `None` for a change, and where there is no answer.
+    pub fn gathered(&self) -> Option<&Gathered> {
+        self.gathered.as_ref()
     }
 
     /// How it ended.

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::run::{Ending, Outcome};
 use super::waiter::{Verdict, Waiter};
 use crate::approval::ask::Asker;
-use crate::audit::event::WaitWord;
+use crate::audit::event::{WaitWord, What};
 use crate::aws::models::Models;
 use crate::manifest::spec::Wait;
 use crate::names::PlanId;
@@ -221,6 +221,21 @@ fn cancelled() -> (WaitWord, String) {
 }
 
 impl Waited {
+    /// True where nothing more will come of waiting.
+    pub fn is_final(&self) -> bool {
+        matches!(self.result, WaitWord::Reached | WaitWord::Failed)
+    }
+
+    /// For the record.
+    pub fn what(&self) -> What {
+        What::Waited {
+            plan: self.plan.clone(),
+            until: self.until.clone(),
+            result: self.result,
+            detail: self.detail.clone(),
+        }
+    }
+
     /// For the agent's program.
     pub fn structured(&self) -> Value {
         json!({

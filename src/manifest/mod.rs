@@ -11,7 +11,7 @@ pub mod expression;
 pub mod family;
 pub mod handed_on;
 pub mod raw;
-mod shapes;
+pub(crate) mod shapes;
 mod shipped;
 pub mod spec;
 pub mod template;

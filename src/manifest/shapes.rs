@@ -6,8 +6,9 @@ use std::sync::Arc;
 use jmespath::ast::Ast;
 
 use super::expression::{BadExpression, Expression};
-use crate::aws::models::nearest;
+use crate::aws::models::{Models, nearest};
 use crate::aws::{ModelError, ServiceModel, ShapeKind};
+use crate::names::OperationId;
 
 /// What is known of a value's form.
 #[derive(Clone, Debug)]
@@ -20,6 +21,18 @@ pub(super) enum Form {
     List(Box<Form>),
     /// An object with exactly these members.
     Object(Vec<(String, Form)>),
+}
+
+/// What an expression asks for that an operation's output can't have, as lower-case fragments.
+pub(crate) fn of_output(expression: &Expression, models: &Models, operation: &OperationId) -> Vec<String> {
+    let Ok((service, operation)) = models.operation(operation) else { return Vec::new() };
+    let Some(output) = &operation.output else { return Vec::new() };
+    match check(expression, &Form::Shape(service, output.shape.clone())) {
+        Ok(_) => Vec::new(),
+        Err(errors) => {
+            errors.into_iter().map(|error| format!("{}, at character {}", error.message, error.column)).collect()
+        }
+    }
 }
 
 /// What an expression yields over a value of a form; every path that can't exist is an error.

@@ -10,7 +10,7 @@ use super::family::Family;
 use super::spec::{InputMember, Tool};
 use crate::aws::input_schema::{SchemaError, member_schema};
 use crate::aws::models::Models;
-use crate::call::arguments::TICKET;
+use crate::call::arguments::{CURSOR, QUERY, TICKET};
 use crate::call::listing::ToolListing;
 use crate::config::{Account, TicketConfig};
 
@@ -117,6 +117,16 @@ fn common(accounts: &[Account], changes: bool, properties: &mut Map<String, Valu
         "region".to_owned(),
         json!({ "type": "string", "enum": regions, "description": "default: the account's first" }),
     );
+    if !changes {
+        properties.insert(
+            QUERY.to_owned(),
+            json!({ "type": "string", "description": "JMESPath over AWS's answer, instead of the usual columns" }),
+        );
+        properties.insert(
+            CURSOR.to_owned(),
+            json!({ "type": "string", "description": "of a cut result; with the same arguments goes on there" }),
+        );
+    }
     if changes {
         required.push("reason".to_owned());
         properties.insert(

@@ -12,9 +12,10 @@ use super::{Sheet, arguments, store_failed};
 use crate::approval::ask::Asker;
 use crate::approval::signatures::{Missing, Signatures};
 use crate::approval::waiting;
+use crate::audit::event::Event;
 use crate::call::refused::{Code, Refused};
 use crate::call::request::ToolRequest;
-use crate::execute::reconcile::reconcile;
+use crate::execute::reconcile::{reconcile, waiting};
 use crate::names::PlanId;
 use crate::pipeline::World;
 use crate::plan::filed::{FiledPlan, PlanState};
@@ -43,7 +44,7 @@ pub(super) fn sheet() -> Sheet {
         name: "plan_status",
         title: "Status of a plan",
         description: "Shows one of this agent's plans and what has become of it; with wait_seconds it waits until people \
-                      have signed or rejected it. Where an outcome is unknown it reads the targets to settle it. Read \
+                      have signed or rejected it, or what it began at AWS is done. Where an outcome is unknown it reads the targets to settle it. Read \
                       only.",
         arguments: json!({
             "plan_id": { "type": "string", "maxLength": 64 },
@@ -80,7 +81,24 @@ pub(super) async fn serve(
             break;
         }
     }
-    Ok(look.told(world))
+    let (mut view, mut text) = look.told(world);
+    if let Some(waiting) = waiting(&look.filed, &world.witness()).await {
+        let waited = waiting.run(give_up.saturating_duration_since(Instant::now()), asker, cancel).await;
+        if waited.is_final() {
+            let event = Event {
+                at: world.clock.now(),
+                call: Some(request.call.clone()),
+                caller: Some(request.caller.clone()),
+                what: waited.what(),
+            };
+            world.store.append(vec![event]).await.map_err(|error| store_failed(&error))?;
+        }
+        if let Value::Object(members) = &mut view {
+            members.insert("wait".to_owned(), waited.structured());
+        }
+        text = format!("{}\n{text}", waited.told());
+    }
+    Ok((view, text))
 }
 
 /// The number of the record's last entry.

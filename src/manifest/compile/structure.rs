@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::Report;
+use crate::call::arguments::{CURSOR, QUERY};
 use crate::digest::Digest;
 use crate::manifest::expression::{BadExpression, Expression};
 use crate::manifest::raw::{
@@ -19,7 +20,7 @@ use crate::manifest::template::{BadTemplate, Template, join_pointer};
 use crate::names::{Effect, OperationId};
 
 /// Names that every tool gives a meaning of its own.
-const COMMON: [&str; 6] = ["account", "region", "reason", "dry_run", "plan_id", "ticket"];
+const COMMON: [&str; 8] = ["account", "region", "reason", "dry_run", "plan_id", "ticket", QUERY, CURSOR];
 
 /// Names of the server's own tools.
 const RESERVED: [&str; 5] = ["find_operations", "list_plans", "plan_status", "undo_plan", "whoami"];
