@@ -114,6 +114,7 @@ pub(super) fn shown(all: Vec<Tags>) -> Tags {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::manifest::expression::Expression;
     use crate::manifest::template::Template;
     use crate::names::{Agent, CallId, Human, Region, Stage};
     use crate::ports::{Cloud, Purpose, SessionRequest};

@@ -487,3 +487,4 @@ async fn aws_s_own_refusal_is_passed_on_and_uses_the_plan_up() {
 mod edges;
 mod people;
 mod policies;
+mod reads;
