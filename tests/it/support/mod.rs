@@ -1,5 +1,6 @@
 //! What the tests share: clouds, installations of the server, clients with a scripted person, the record.
 
+pub(crate) mod approver;
 pub(crate) mod clouds;
 pub(crate) mod installation;
 pub(crate) mod record;

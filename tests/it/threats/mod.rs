@@ -9,6 +9,7 @@ mod t06_hostile_text;
 mod t07_broken_policy;
 mod t09_other_credentials;
 mod t10_consent_in_arguments;
+mod t11_second_person;
 mod t12_replay;
 mod t13_expiry;
 mod t14_ignored_dry_run;
