@@ -30,7 +30,13 @@ impl Hands for Pipeline {
             "what came of it can’t be recorded; don’t try again, tell an operator".to_owned()
         })?;
         match recorded.answer() {
-            Answered::Result { .. } => Ok("It was applied.".to_owned()),
+            Answered::Result { structured, .. }
+                if structured.get("status").is_some_and(|status| status == "applied") =>
+            {
+                Ok("It was applied.".to_owned())
+            }
+            // What else comes back is a plan that still waits.
+            Answered::Result { .. } => Err("it still waits for somebody else; look at the plan again".to_owned()),
             Answered::Refused(refused) => Err(format!("{}: {}", refused.message, refused.hint)),
             Answered::Suspended(_) => Err("it still waits for somebody; look at the plan again".to_owned()),
         }

@@ -21,8 +21,7 @@ impl Staffed {
     async fn new() -> Self {
         let Scene { stub, installation } = Scene::new().await;
         let listen = crate::support::web::free_address();
-        let installation =
-            installation.set("http.listen", listen.to_string()).set("http.reading_time", "0s");
+        let installation = installation.set("http.listen", listen.to_string()).set("http.reading_time", "0s");
         let console = WebServer::start_as_configured(&installation).await;
         let origin = format!("http://localhost:{}", listen.port());
         let mut bob = Approver::first(&installation, &origin, "bob").await;
@@ -85,13 +84,15 @@ async fn t11_nobody_approves_their_own_agents_plan_and_nobody_counts_twice() {
 #[tokio::test]
 async fn t11_an_alias_is_the_same_person() {
     let mut staffed = Staffed::new().await;
-    let aliases = json!({ "change": "regroup", "name": "dana", "groups": ["approvers"], "admin": false, "aliases": "ANN" });
+    let aliases =
+        json!({ "change": "regroup", "name": "dana", "groups": ["approvers"], "admin": false, "aliases": "ANN" });
     let (status, told) = staffed.bob.change_people(aliases).await;
     // `ann` is somebody: nobody else can be called so.
     assert_ne!(status, 200, "{told}");
     let revoke = json!({ "change": "revoke", "name": "ann", "groups": [], "admin": false, "aliases": "" });
     assert_eq!(staffed.bob.change_people(revoke).await.0, 200);
-    let aliases = json!({ "change": "regroup", "name": "dana", "groups": ["approvers"], "admin": false, "aliases": "ANN" });
+    let aliases =
+        json!({ "change": "regroup", "name": "dana", "groups": ["approvers"], "admin": false, "aliases": "ANN" });
     let (renamed, told) = staffed.bob.change_people(aliases).await;
     let session = staffed.scene.session(&NEWEST, ann_confirms()).await;
     let (plan, apply) = staffed.waiting(&session).await;
