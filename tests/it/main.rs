@@ -23,6 +23,7 @@ mod register;
 mod roles;
 mod sandbox;
 mod scopes;
+mod second_person;
 mod support;
 mod tags;
 mod threats;

@@ -4,14 +4,14 @@
 
 use super::*;
 use crate::support::approver::Approver;
-use crate::support::web::WebServer;
+use crate::support::serving::{Serving, free_port};
 use crate::support::{NEWEST, VERSIONS, with};
 
 /// A scene with a console, where bob is an admin and dana and ann are approvers. Irreversible plans can be approved at
 /// once: nobody waits in a test.
 struct Staffed {
     scene: Scene,
-    _console: WebServer,
+    _console: Serving,
     bob: Approver,
     dana: Approver,
     ann: Approver,
@@ -20,10 +20,11 @@ struct Staffed {
 impl Staffed {
     async fn new() -> Self {
         let Scene { stub, installation } = Scene::new().await;
-        let listen = crate::support::web::free_address();
-        let installation = installation.set("http.listen", listen.to_string()).set("http.reading_time", "0s");
-        let console = WebServer::start_as_configured(&installation).await;
-        let origin = format!("http://localhost:{}", listen.port());
+        let port = free_port();
+        let listen = format!("127.0.0.1:{port}");
+        let installation = installation.set("http.listen", listen).set("http.reading_time", "0s");
+        let console = Serving::start(&installation, port).await;
+        let origin = console.origin().to_owned();
         let mut bob = Approver::first(&installation, &origin, "bob").await;
         let link = bob.invite("dana", "approvers").await;
         let dana = Approver::enrolled(&origin, &link).await;
