@@ -28,7 +28,8 @@ async fn an_agent_asks_and_two_people_sign() {
         .set("http.reading_time", "2s")
         .set("http.tokens.ann.sha256", token.sha256())
         .set("http.tokens.ann.agent", "demo-agent")
-        .set("http.tokens.ann.human", "ann");
+        .set("http.tokens.ann.human", "ann")
+        .set("http.tokens.ann.expires", "2099-01-01T00:00:00Z");
     let serving = Serving::start(&installation, port).await;
     let mut story = Command::new(python);
     story.arg(repository().join("tests/python/second_person.py")).arg(env!("CARGO_BIN_EXE_countersign"));

@@ -84,6 +84,17 @@ impl Approver {
     /// Signs a plan: `approve`, `confirm` or `apply`. The digest is the one its page shows.
     pub(crate) async fn sign(&mut self, kind: &str, plan: &str, typed: Option<&str>) -> (u16, Value) {
         let digest = self.digest(plan).await;
+        self.sign_digest(kind, plan, &digest, typed).await
+    }
+
+    /// Signs a plan by the digest it is said to have.
+    pub(crate) async fn sign_digest(
+        &mut self,
+        kind: &str,
+        plan: &str,
+        digest: &str,
+        typed: Option<&str>,
+    ) -> (u16, Value) {
         let asked = json!({ "kind": kind, "plan": plan, "digest": digest, "typed": typed });
         self.signed("/api/sign", asked).await
     }
@@ -91,8 +102,9 @@ impl Approver {
     /// The digest of a plan, by its page.
     pub(crate) async fn digest(&self, plan: &str) -> String {
         let page = self.page(&format!("/plans/{plan}")).await;
-        let (_, after) = page.split_once("data-digest=\"").unwrap_or_else(|| ("", "0\""));
-        after.split('"').next().unwrap().to_owned()
+        let (_, after) = page.split_once("Digest</dt>").unwrap_or_else(|| panic!("no digest: {page}"));
+        let digest = after.split(|c: char| !c.is_ascii_hexdigit()).find(|word| word.len() == 64);
+        digest.unwrap_or_else(|| panic!("no digest: {after}")).to_owned()
     }
 
     /// Rejects a plan: the status.

@@ -64,7 +64,7 @@ async fn t11_nobody_approves_their_own_agents_plan_and_nobody_counts_twice() {
     assert_eq!(status, 403, "{told}");
     assert_eq!(staffed.bob.sign("approve", &plan, None).await.0, 200);
     let (status, told) = staffed.bob.sign("approve", &plan, None).await;
-    assert_ne!(status, 200, "{told}");
+    assert_eq!(status, 422, "{told}");
     staffed.still_waits(&session, &apply).await;
 
     // A second passkey doesn't make bob two people.
@@ -102,7 +102,8 @@ async fn t11_an_alias_is_the_same_person() {
     }
     // ann is revoked: she has no session any more, and her passkey signs nothing.
     assert!(staffed.ann.is_sent_away("/").await);
-    assert_ne!(staffed.ann.sign("approve", &plan, None).await.0, 200);
+    let digest = staffed.bob.digest(&plan).await;
+    assert_eq!(staffed.ann.sign_digest("approve", &plan, &digest, None).await.0, 401);
     staffed.still_waits(&session, &apply).await;
 }
 
@@ -115,7 +116,8 @@ async fn t11_a_rejection_reaches_the_agent() {
     let answer = session.call("ec2_terminate_instances", apply.clone()).await;
     let message = staffed.scene.refused(&answer, "rejected");
     assert!(message.contains("`it still serves the old shop`"), "{message}");
-    assert_ne!(staffed.bob.sign("approve", &plan, None).await.0, 200);
+    let (status, told) = staffed.bob.sign("approve", &plan, None).await;
+    assert_eq!(status, 422, "{told}");
     staffed.scene.refused(&session.call("ec2_terminate_instances", apply).await, "rejected");
 }
 
