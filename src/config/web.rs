@@ -26,21 +26,26 @@ impl FromStr for Host {
     fn from_str(written: &str) -> Result<Self, Malformed> {
         let authority = written.parse::<Authority>().map_err(|_| Malformed)?;
         let host = authority.host();
-        let named = authority.port().is_some();
-        // What comes before an `@` is not part of a host.
-        if authority.as_str().contains('@') || (named && authority.port_u16().is_none()) || written.ends_with(':') {
-            return Err(Malformed);
-        }
+        // What comes before an `@` is not part of a host, and is left over here.
+        let port = match authority.as_str().strip_prefix(host).ok_or(Malformed)? {
+            "" => None,
+            rest => Some(port(rest.strip_prefix(':').ok_or(Malformed)?)?),
+        };
         let name = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             Some(address) => address.parse::<std::net::Ipv6Addr>().map_err(|_| Malformed)?.to_string(),
             None => host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase(),
         };
         let plain = |c: char| c.is_ascii_alphanumeric() || "-._:".contains(c);
         match !name.is_empty() && name.chars().all(plain) {
-            true => Ok(Self { name, port: authority.port_u16() }),
+            true => Ok(Self { name, port }),
             false => Err(Malformed),
         }
     }
+}
+
+fn port(written: &str) -> Result<u16, Malformed> {
+    let digits = written.bytes().all(|byte| byte.is_ascii_digit());
+    written.parse().ok().filter(|_| digits).ok_or(Malformed)
 }
 
 /// A site: the header `Origin` (RFC 6454). `null` is none.
@@ -131,7 +136,8 @@ mod tests {
         assert_eq!(host("guard.example.com.:8470"), named("guard.example.com", Some(8470)));
         assert_eq!(host("127.0.0.1:80"), named("127.0.0.1", Some(80)));
         assert_eq!(host("[::1]:8470"), named("::1", Some(8470)));
-        for wrong in ["", ":80", "a@b", "a:b", "a:99999", "a:", "a b", "a/b", "[::1", "http://a", "ä.example"] {
+        for wrong in ["", ":80", "a@b", "a:b", "a:99999", "a:", "a:+80", "a b", "a/b", "[::1", "http://a", "ä.example"]
+        {
             assert_eq!(host(wrong), None, "{wrong}");
         }
     }

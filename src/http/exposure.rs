@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn without_credentials_only_this_machine_is_served() {
-        for local in ["127.0.0.1:8470", "[::1]:8470", "127.8.8.8:1", "[::ffff:127.0.0.1]:80"] {
+        for local in ["127.0.0.1:8470", "[::1]:8470", "127.8.8.8:1"] {
             assert_eq!(check(&at(local), &gate(&at(local))), Ok(()), "{local}");
         }
         let proxied = HttpConfig { trusted_proxies: vec!["127.0.0.1".parse().unwrap()], ..at("127.0.0.1:8470") };

@@ -9,7 +9,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
 use http::request::Parts;
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderValue, StatusCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -28,6 +28,11 @@ pub const AGENTS: &str = "/mcp";
 /// What is told about the agents' endpoint to those who are not let in yet.
 const WELL_KNOWN: &str = "/.well-known/";
 
+/// An extension of answers that stay open without anything under way: they take no place among the requests, and nobody
+/// waits for them at the end. Whoever marks one so bounds their number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lasting;
+
 /// The door.
 pub struct Door {
     guard: Guard,
@@ -45,7 +50,7 @@ impl Door {
         Self { all, guard: Guard::new(http), trusted: http.trusted_proxies.clone(), places, closing }
     }
 
-    /// Waits until no request is under way, streams that only wait for more left aside.
+    /// Waits until no request is under way, those [`Lasting`] left aside.
     pub fn quiet(&self) -> impl Future<Output = ()> + Send + use<> {
         let (places, all) = (Arc::clone(&self.places), self.all);
         async move {
@@ -119,8 +124,8 @@ async fn pass(State(door): State<Arc<Door>>, request: Request, next: Next) -> Re
                     .await
                     .unwrap_or_else(|_| later(StatusCode::SERVICE_UNAVAILABLE, "that took too long; try again", 5)),
             };
-            // Streams that stay open without anything under way are bounded by connections and sessions.
-            match method == Method::GET && is_event_stream(&response) {
+            let lasts = response.extensions().get() == Some(&Lasting) || (!to_agents && is_event_stream(&response));
+            match lasts {
                 true => response,
                 false => until_sent(response, place),
             }
@@ -138,11 +143,12 @@ async fn pass(State(door): State<Arc<Door>>, request: Request, next: Next) -> Re
     response
 }
 
+/// Only people who are signed in have such, and they are bounded by their connections.
+fn is_event_stream(response: &Response) -> bool {
+    response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
+}
+
 /// What of a path is logged: the rest may be somebody's one-time link.
 fn first_part(path: &str) -> String {
     quoted(path.split('/').nth(1).unwrap_or_default(), 32).to_string()
-}
-
-fn is_event_stream(response: &Response) -> bool {
-    response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
 }

@@ -13,6 +13,7 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use http::header::CONTENT_LENGTH;
+use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use jiff::Timestamp;
@@ -30,12 +31,15 @@ use crate::config::{HttpConfig, HttpLimits};
 use crate::digest::Digest;
 use crate::http::guard::Guard;
 use crate::http::limits::{BODY_TIME, Callers, MESSAGE_BYTES};
-use crate::http::site::{AGENTS, later, until_sent};
+use crate::http::site::{AGENTS, Lasting, later, until_sent};
 use crate::names::SessionId;
 use crate::ports::Clock;
 
 /// The header that names a session.
 const SESSION: &str = "mcp-session-id";
+
+/// The header that names a message's method (MCP 2026-07-28).
+const METHOD: &str = "mcp-method";
 
 /// The domain of the digests that stand for sessions where the protocol has none.
 const SPAN_DOMAIN: &str = "countersign.session-span.v1";
@@ -54,6 +58,7 @@ pub struct Endpoint<F> {
     make: F,
     sessions: Arc<Sessions>,
     callers: Callers,
+    listeners: Callers,
     protocol: StreamableHttpServerConfig,
     answer_within: Duration,
 }
@@ -68,6 +73,7 @@ where
     /// `answer_within`: how long a request without a session may take. `close` ends all sessions and streams.
     pub fn new(http: &HttpConfig, make: F, answer_within: Duration, close: CancellationToken) -> Self {
         let HttpLimits { sessions, sessions_per_caller, session_idle, requests_per_caller, .. } = http.limits;
+        let listeners = Callers::new(sessions_per_caller);
         let sessions = Arc::new(Sessions::new(sessions, sessions_per_caller, session_idle));
         tokio::spawn(Arc::clone(&sessions).look_after(close.clone()));
         // The door has checked both; this is the second lock.
@@ -80,7 +86,7 @@ where
             .with_json_response(true)
             .with_max_request_body_bytes(MESSAGE_BYTES)
             .with_cancellation_token(close);
-        Self { make, sessions, callers: Callers::new(requests_per_caller), protocol, answer_within }
+        Self { make, sessions, callers: Callers::new(requests_per_caller), listeners, protocol, answer_within }
     }
 
     /// Where requests with a [`Principal`] among their extensions are answered; others are turned away.
@@ -93,7 +99,9 @@ where
         let Some(principal) = parts.extensions.get::<Principal>().cloned() else {
             return told(StatusCode::UNAUTHORIZED, "it is not known who calls");
         };
-        let Some(place) = self.callers.enter(&principal.agent, &principal.human) else {
+        let listens = listens(&parts);
+        let places = if listens { &self.listeners } else { &self.callers };
+        let Some(place) = places.enter(&principal.agent, &principal.human) else {
             let text = "this agent has too many requests under way for this person; wait for one to end";
             return later(StatusCode::TOO_MANY_REQUESTS, text, 1);
         };
@@ -103,7 +111,8 @@ where
             visit: Arc::default(),
             no_room: OnceLock::new(),
         });
-        if parts.method == Method::DELETE && !names_own_session(&parts.headers, &view).await {
+        let ends = parts.method == Method::DELETE;
+        if ends && !names_own_session(&parts.headers, &view).await {
             return told(StatusCode::NOT_FOUND, "there is no such session");
         }
         let body = match whole(&parts.headers, body).await {
@@ -111,7 +120,6 @@ where
             Err(refused) => return refused,
         };
         parts.headers.remove(CONTENT_LENGTH);
-        let stays_open = parts.method == Method::GET;
         let guest = Guest { principal, visit: Arc::clone(&view.visit) };
         let make = self.make.clone();
         let serve = move || Ok(make(guest.clone()));
@@ -125,11 +133,15 @@ where
             let text = "too many sessions are open; end one, or try again when one has ended";
             return later(StatusCode::SERVICE_UNAVAILABLE, text, 60);
         }
-        let response = response.map(Body::new);
-        match stays_open {
-            true => response,
-            false => until_sent(response, place),
+        let mut response = until_sent(response.map(Body::new), place);
+        if ends && response.status() == StatusCode::ACCEPTED {
+            // It is done, and some clients warn their people of any other success.
+            *response.status_mut() = StatusCode::NO_CONTENT;
         }
+        if listens {
+            response.extensions_mut().insert(Lasting);
+        }
+        response
     }
 }
 
@@ -170,6 +182,11 @@ async fn whole(headers: &HeaderMap, body: Body) -> Result<Bytes, Response> {
         Ok(Err(_)) => Err(told(StatusCode::BAD_REQUEST, "the message broke off")),
         Err(_) => Err(told(StatusCode::REQUEST_TIMEOUT, "the message took too long to arrive")),
     }
+}
+
+/// True for a request that only waits for what may come. Who says so falsely has as few places for it.
+fn listens(parts: &Parts) -> bool {
+    parts.method == Method::GET || parts.headers.get(METHOD).is_some_and(|method| method == "subscriptions/listen")
 }
 
 async fn names_own_session(headers: &HeaderMap, view: &OfCaller) -> bool {

@@ -9,9 +9,10 @@ use rmcp::ErrorData;
 use rmcp::handler::server::ServerHandler;
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, ErrorCode, Implementation,
-    ListToolsResult, PaginatedRequestParams, ProtocolVersion, ServerCapabilities, ServerConfig, Tool,
+    ListToolsResult, PaginatedRequestParams, ProtocolVersion, ServerCapabilities, ServerConfig, ServerNotification,
+    SubscriptionFilter, Tool, ToolListChangedNotification,
 };
-use rmcp::service::{NotificationContext, RequestContext, RoleServer};
+use rmcp::service::{NotificationContext, RequestContext, RoleServer, SubscriptionContext};
 use tokio::sync::Semaphore;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -301,8 +302,8 @@ impl<D: Desk> ServerHandler for Server<D> {
         shown.map_err(|error| unable(&error))
     }
 
-    /// Clients of the older versions are told when there may be other tools. The newest has no such message without a
-    /// subscription: there the list's time to live does it.
+    /// Clients of the older versions are told when there may be other tools. Those of the newest subscribe to that, or ask
+    /// again when the list's time to live is over.
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
         let Some(mut changes) = self.shared.desk.changes() else { return };
         let closing = self.closing.clone();
@@ -317,6 +318,30 @@ impl<D: Desk> ServerHandler for Server<D> {
                 }
             }
         });
+    }
+
+    /// The newest version's way of being told: a request that stays open.
+    fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
+        self.shared.desk.changes()?;
+        let mut accepted = SubscriptionFilter::new();
+        accepted.tools_list_changed = requested.tools_list_changed;
+        Some(accepted)
+    }
+
+    async fn listen(&self, subscription: SubscriptionContext) -> Result<(), ErrorData> {
+        let Some(mut changes) = self.shared.desk.changes() else { return Ok(()) };
+        loop {
+            tokio::select! {
+                changed = changes.changed() => if changed.is_err() { return Ok(()) },
+                () = self.closing.cancelled() => return Ok(()),
+                () = subscription.cancelled() => return Ok(()),
+            }
+            let told = ServerNotification::ToolListChangedNotification(ToolListChangedNotification::default());
+            if let Err(error) = subscription.sink().send(told).await {
+                tracing::debug!(%error, "a client can't be told of other tools");
+                return Ok(());
+            }
+        }
     }
 
     /// A `tools/call` arrives here when its parameters are not what MCP says.

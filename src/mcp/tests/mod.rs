@@ -134,7 +134,9 @@ async fn server(patience: Duration) -> (Server<FakeDesk>, Arc<FakeDesk>, FixedCl
         human: Human::new("ana"),
         session: crate::mcp::server::Session::Of(SessionId::new("session-1")),
     };
-    let sealer = Sealer::new(&[7; 32], Arc::new(clock.clone()), desk.store.clone(), patience).unwrap();
+    let mut key = [0; 32];
+    getrandom::fill(&mut key).unwrap();
+    let sealer = Sealer::new(&key, Arc::new(clock.clone()), desk.store.clone(), patience).unwrap();
     let shared = Shared::new(desk.clone(), sealer, patience).telling_every(Duration::from_millis(20));
     (Arc::new(shared).server(served), desk, clock)
 }

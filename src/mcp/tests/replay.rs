@@ -295,3 +295,30 @@ async fn a_store_that_can_not_tell_whether_an_answer_is_used_voids_it() {
     let question = sealer.open(&binding, &sealed).unwrap();
     assert!(matches!(sealer.redeem(question, &Asked::form(&prompt()).unwrap()).await, Err(Answer::Void { .. })));
 }
+
+#[tokio::test]
+async fn a_state_is_good_at_another_process_before_the_same_store_and_once() {
+    let desk = FakeDesk::open().await;
+    let (asks, restarted) = (sealer(desk.store.clone()), sealer(desk.store.clone()));
+    let (binding, asked) = (Binding::of(&request(caller())).unwrap(), Asked::form(&prompt()).unwrap());
+    let sealed = asks.seal(&binding, &asked).unwrap();
+    let open = |sealer: &Sealer| sealer.open(&binding, &sealed).unwrap();
+    assert_eq!(restarted.redeem(open(&restarted), &asked).await, Ok(Duration::ZERO));
+    assert!(matches!(asks.redeem(open(&asks), &asked).await, Err(Answer::Void { .. })));
+}
+
+#[tokio::test]
+async fn where_there_are_no_sessions_a_state_outlives_what_stands_for_one_and_nothing_else() {
+    let desk = FakeDesk::open().await;
+    let sealer = sealer(desk.store.clone());
+    let binding = |caller: Caller| Binding::of(&request(caller)).unwrap().in_any_session();
+    let sealed = sealer.seal(&binding(caller()), &Asked::form(&prompt()).unwrap()).unwrap();
+    let elsewhere = Some("192.0.2.7".parse().unwrap());
+    for same in [Caller { session: SessionId::new("t"), ..caller() }, Caller { source: elsewhere, ..caller() }] {
+        assert!(sealer.open(&binding(same), &sealed).is_ok());
+    }
+    for other in [Caller { agent: Agent::new("b"), ..caller() }, Caller { human: Human::new("ben"), ..caller() }] {
+        assert!(sealer.open(&binding(other), &sealed).is_err());
+    }
+    assert!(sealer.open(&Binding::of(&request(caller())).unwrap(), &sealed).is_err(), "a session's is another");
+}
