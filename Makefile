@@ -20,8 +20,8 @@ venv: .venv/.dev ## the Python environment of sandbox and tests (.venv)
 	scripts/venv requirements-dev.txt
 	@touch .venv/.sandbox $@
 
-# The MCP Inspector and an OpenID provider.
-node: tests/inspector/node_modules/.installed tests/oidc/node_modules/.installed ## what the tests need besides, run by the Node of .venv
+# The MCP Inspector, MCP's conformance suite and an OpenID provider.
+node: $(patsubst %,tests/%/node_modules/.installed,inspector mcp oidc) ## what the tests need besides, run by the Node of .venv
 
 tests/%/node_modules/.installed: tests/%/package-lock.json .venv/.dev
 	cd tests/$* && PATH="$(CURDIR)/.venv/bin:$$PATH" npm ci --ignore-scripts --loglevel=error
