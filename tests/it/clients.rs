@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 use crate::support::clouds::{create_table, instance_state, run_instance, table_exists};
-use crate::support::{Installation, repository, sandbox};
+use crate::support::{Installation, WebServer, repository, sandbox};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_countersign");
 
@@ -33,6 +33,25 @@ async fn python_sdk_story() {
         }
     };
     tokio::join!(tell("2025-06-18"), tell("2025-11-25"), tell("2026-07-28"));
+}
+
+#[tokio::test]
+async fn python_sdk_story_over_http() {
+    let python = repository().join(".venv/bin/python");
+    assert!(python.exists(), "there is no `.venv`: run `make venv`");
+    let sandbox = sandbox().await;
+    for version in ["2025-06-18", "2025-11-25", "2026-07-28"] {
+        let installation = Installation::before_sandbox(sandbox).set("limits.confirmation_timeout", "10s");
+        let server = WebServer::start(&installation).await;
+        let mut command = Command::new(&python);
+        command.arg(repository().join("tests/python/story.py")).arg(BINARY).arg(installation.config());
+        command.args([sandbox.endpoint(), version, &server.url("/mcp")]);
+        let (code, out) = run(command).await;
+        assert_eq!(code, Some(0), "{version}:\n{out}");
+        drop(server);
+        let record = installation.record();
+        assert_eq!((record.count("intent"), record.count("outcome")), (1, 1), "{version}");
+    }
 }
 
 #[tokio::test]

@@ -1,8 +1,9 @@
-//! Integration tests, in one binary: the real server over stdio, before real clouds and one that misbehaves. They need
+//! Integration tests, in one binary: the real server over stdio and HTTP, before real clouds and one that misbehaves. They need
 //! `make venv node`.
 
 #![expect(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::string_slice,
     clippy::panic,
     clippy::indexing_slicing,
@@ -16,6 +17,7 @@ mod clients;
 mod console;
 mod demo;
 mod doctor;
+mod http;
 mod policies;
 mod readme;
 mod receipts;

@@ -41,6 +41,24 @@ fn only_one_folder_knows_each_foreign_world() {
 }
 
 #[test]
+fn only_the_web_knows_the_web() {
+    let folders = ["http", "console", "auth"];
+    let files = ["src/mcp/http.rs", "src/cli/serve_http.rs"];
+    let web = ["axum", "hyper", "tower_http", "tokio_rustls"];
+    let mut wrong = Vec::new();
+    for (path, text) in sources("src") {
+        let module = path.components().nth(1).unwrap().as_os_str().to_str().unwrap();
+        let shown = path.display().to_string();
+        if folders.contains(&module) || files.contains(&shown.as_str()) {
+            continue;
+        }
+        let foreign = |line: &&str| web.iter().any(|name| mentions(line, name));
+        wrong.extend(text.lines().filter(foreign).map(|line| format!("{shown}: {}", line.trim())));
+    }
+    assert!(wrong.is_empty(), "these reach for the web:\n{}", wrong.join("\n"));
+}
+
+#[test]
 fn the_core_does_no_io_of_its_own() {
     let core = [
         "approval",

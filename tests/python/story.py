@@ -1,6 +1,6 @@
-"""The server through the eyes of an independent client: the Python MCP SDK, over stdio, before the sandbox.
+"""The server through the eyes of an independent client: the Python MCP SDK, over stdio (or HTTP), before the sandbox.
 
-    story.py BINARY CONFIG ENDPOINT VERSION
+    story.py BINARY CONFIG ENDPOINT VERSION [URL]
 
 Reads, previews, and then every way in which a person does not confirm, before the one in which she does. After each
 refusal the cloud is as it was; after the success exactly the target has changed. Exits with 0 where all of that holds.
@@ -17,6 +17,7 @@ from mcp import Client, StdioServerParameters
 from mcp_types import CallToolResult, ElicitResult, InputRequiredResult
 
 BINARY, CONFIG, ENDPOINT, VERSION = sys.argv[1:5]
+URL = sys.argv[5] if len(sys.argv) > 5 else None
 NEWEST = VERSION == "2026-07-28"
 MODE = VERSION if NEWEST else "legacy"
 # The SDK offers its newest handshake version and has no setting for it; older clients are out there all the same.
@@ -71,7 +72,7 @@ class Cloud:
         return [name for name in self.dynamodb.list_tables()["TableNames"] if name.startswith(PREFIX)]
 
 
-PREFIX = f"story-{VERSION}-"
+PREFIX = f"story-{'http' if URL else 'stdio'}-{VERSION}-"
 TABLE, OTHER = PREFIX + "goes", PREFIX + "stays"
 ARGUMENTS = {"account": "shop-dev", "TableName": TABLE, "reason": "the table is not used any more"}
 
@@ -173,7 +174,7 @@ class Story:
 
 
 def connect(person):
-    server = StdioServerParameters(command=BINARY, args=["serve", "--config", CONFIG])
+    server = URL or StdioServerParameters(command=BINARY, args=["serve", "--config", CONFIG])
     return Client(server, elicitation_callback=person, mode=MODE)
 
 
@@ -183,7 +184,13 @@ async def without_forms(cloud):
         story = Story(client, None, cloud)
         await story.tools()
         apply = await story.preview()
-        story.refused(await story.call(TOOL, apply), "elicitation_unavailable", "can't be asked")
+        result = await story.call(TOOL, apply)
+        if URL:
+            # There is a page where she can confirm.
+            assert result.structured_content["status"] == "approval_pending", result.structured_content
+            assert cloud.mine() == [TABLE, OTHER], "what waits changes nothing"
+        else:
+            story.refused(result, "elicitation_unavailable", "can't be asked")
 
 
 async def main():

@@ -54,8 +54,7 @@ impl Draft {
                 None => return Err(written.and_elsewhere(undecided(&document))),
             },
         };
-        let mut report =
-            Report { document: &document, checks: facts.is_some(), problems: Problems::new(), left_out };
+        let mut report = Report { document: &document, checks: facts.is_some(), problems: Problems::new(), left_out };
         let tool = structure::compile(raw, &mut report);
         if let (Some(facts), Some(tool)) = (facts, &tool) {
             facts::check(tool, facts, &mut report);

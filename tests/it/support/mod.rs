@@ -7,11 +7,13 @@ pub(crate) mod record;
 pub(crate) mod serving;
 pub(crate) mod session;
 pub(crate) mod stub;
+pub(crate) mod web;
 
 pub(crate) use self::clouds::{moto, sandbox};
 pub(crate) use self::installation::{Installation, Ran};
 pub(crate) use self::session::{Act, Answer, NEWEST, OLDER, Session, VERSIONS};
 pub(crate) use self::stub::{Instance, Misbehaviour, Stub};
+pub(crate) use self::web::WebServer;
 
 use serde_json::Value;
 

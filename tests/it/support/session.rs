@@ -13,6 +13,8 @@ use rmcp::service::{
     ClientLifecycleMode, ClientServiceExt, NotificationContext, RequestContext, RoleClient, RunningService,
     ServiceError,
 };
+use rmcp::transport::StreamableHttpClientTransport;
+use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, Command};
@@ -59,7 +61,7 @@ impl Act {
 /// A server process and its client.
 pub(crate) struct Session {
     client: RunningService<RoleClient, Person>,
-    server: Child,
+    server: Option<Child>,
     person: Person,
     log: Arc<watch::Sender<String>>,
 }
@@ -83,14 +85,8 @@ impl Session {
         let mut server = command.spawn().unwrap();
         let (stdin, stdout) = (server.stdin.take().unwrap(), server.stdout.take().unwrap());
         let log = collected(server.stderr.take().unwrap());
-        let lifecycle = if version == NEWEST {
-            ClientLifecycleMode::Discover { preferred_versions: vec![NEWEST] }
-        } else {
-            ClientLifecycleMode::Initialize
-        };
-        let person =
-            Person { version, act: Arc::new(Mutex::new(act)), forms: Arc::default(), other_tools: Arc::default() };
-        let connected = person.clone().serve_with_lifecycle((stdout, stdin), lifecycle).await;
+        let person = Person::new(version, act);
+        let connected = person.clone().serve_with_lifecycle((stdout, stdin), person.lifecycle()).await;
         let client = match connected {
             Ok(client) => client,
             Err(error) => {
@@ -98,7 +94,29 @@ impl Session {
                 panic!("no session: {error}\n{}", log.borrow().as_str());
             }
         };
-        Self { client, server, person, log }
+        Self { client, server: Some(server), person, log }
+    }
+
+    /// Shakes hands with a server that listens, and whose log this is.
+    pub(crate) async fn over_http(
+        url: &str,
+        token: Option<&str>,
+        version: ProtocolVersion,
+        act: Act,
+        log: Arc<watch::Sender<String>>,
+    ) -> Self {
+        let mut config = StreamableHttpClientTransportConfig::with_uri(url);
+        config.auth_header = token.map(str::to_owned);
+        let transport = StreamableHttpClientTransport::from_config(config);
+        let person = Person::new(version, act);
+        let connected = person.clone().serve_with_lifecycle(transport, person.lifecycle()).await;
+        let client = connected.unwrap_or_else(|error| panic!("no session: {error}\n{}", log.borrow().as_str()));
+        Self { client, server: None, person, log }
+    }
+
+    /// The process that serves this session alone.
+    fn server(&mut self) -> &mut Child {
+        self.server.as_mut().expect("a server of its own")
     }
 
     /// From now on the person does something else.
@@ -162,13 +180,14 @@ impl Session {
 
     /// Kills the server with SIGKILL.
     pub(crate) async fn kill(mut self) {
-        self.server.kill().await.unwrap();
+        self.server().kill().await.unwrap();
     }
 
     /// Closes the client's end and waits for the server to end by itself; its exit code and log.
     pub(crate) async fn end(mut self) -> (Option<i32>, String) {
+        let mut server = self.server.take().expect("a server of its own");
         self.client.cancel().await.unwrap();
-        let status = tokio::time::timeout(Duration::from_secs(40), self.server.wait()).await.unwrap().unwrap();
+        let status = tokio::time::timeout(Duration::from_secs(40), server.wait()).await.unwrap().unwrap();
         (status.code(), self.log.borrow().clone())
     }
 
@@ -187,7 +206,7 @@ impl Session {
 
     /// Sends the server a signal, such as `HUP`.
     pub(crate) fn signal(&self, signal: &str) {
-        let process = self.server.id().unwrap().to_string();
+        let process = self.server.as_ref().expect("a server of its own").id().unwrap().to_string();
         let sent = std::process::Command::new("kill").args([&format!("-{signal}"), &process]).status().unwrap();
         assert!(sent.success());
     }
@@ -247,7 +266,7 @@ fn params(tool: &str, arguments: Value) -> CallToolRequestParams {
     CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments.as_object().unwrap().clone())
 }
 
-fn collected(mut stderr: tokio::process::ChildStderr) -> Arc<watch::Sender<String>> {
+pub(crate) fn collected(mut stderr: tokio::process::ChildStderr) -> Arc<watch::Sender<String>> {
     let log = Arc::new(watch::Sender::new(String::new()));
     let into = Arc::clone(&log);
     tokio::spawn(async move {
@@ -265,6 +284,20 @@ struct Person {
     act: Arc<Mutex<Act>>,
     forms: Arc<Mutex<Vec<Value>>>,
     other_tools: Arc<Notify>,
+}
+
+impl Person {
+    fn new(version: ProtocolVersion, act: Act) -> Self {
+        Self { version, act: Arc::new(Mutex::new(act)), forms: Arc::default(), other_tools: Arc::default() }
+    }
+
+    fn lifecycle(&self) -> ClientLifecycleMode {
+        if self.version == NEWEST {
+            ClientLifecycleMode::Discover { preferred_versions: vec![NEWEST] }
+        } else {
+            ClientLifecycleMode::Initialize
+        }
+    }
 }
 
 impl ClientHandler for Person {

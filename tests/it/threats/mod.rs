@@ -20,6 +20,7 @@ mod t19_secrets;
 mod t20_arguments;
 mod t21_many_small_calls;
 mod t22_tokens;
+mod t22_web;
 
 use rmcp::model::ProtocolVersion;
 use serde_json::{Value, json};

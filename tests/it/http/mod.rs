@@ -1,0 +1,8 @@
+//! The real server over HTTP.
+
+mod conformance;
+mod ending;
+mod generated;
+mod starting;
+mod stories;
+mod tls;
