@@ -39,6 +39,10 @@
 //!   circumstances; when the consent is there they are asked again with what really is. A policy that could fail, or that
 //!   names what isn't there, never comes into force: Cedar skips a `forbid` that fails. One set decides a call from its
 //!   beginning to its end, and its digest is in the plan.
+//! - The second person is out of the agent's reach. A plan that needs people is parked, and waits for them outside of any
+//!   call. What a passkey signs is a [`Statement`](approval::statement::Statement), whose digest is the challenge, so that
+//!   anybody can check the signature later. Whose signature counts is judged when it is given, when the plan is applied, and
+//!   in the transaction that uses it up: active approvers, each once, never the human the agent acts for.
 //! - A plan is good for one call. Claiming it, using up its consents, holding its targets and recording the intent are one
 //!   transaction.
 //! - What was sent is seen through to its outcome, whoever hangs up; an outcome nobody knows is `unknown`, is never tried
@@ -56,7 +60,7 @@
 //! | [`policy`] | Cedar policies: vocabulary, compiled sets, decisions, obligations, reasons, which tools are shown, windows, tags, breakers; [`policy::prove`] proves what must never be permitted | does IO |
 //! | [`plan`] | the preview: blast radius, effects, undo, dry run, digest, comparison with the filed plan | changes anything |
 //! | [`credentials`] | the session policy that narrows a call's credentials to its scopes and targets | holds credentials |
-//! | [`approval`] | asking the person, redeeming consent | trusts the client's word for more than the typed text |
+//! | [`approval`] | asking the person; approvers, passkeys, what people sign and what of it counts; redeeming consent | trusts the client's word for more than the typed text |
 //! | [`roles`] | what an account's roles need for the loaded tools, as templates, and against deployed ones | does IO |
 //! | [`execute`] | arm, run, reconcile | retries a change whose outcome is unknown |
 //! | [`audit`] | events, the hash chain, redaction, export; the Merkle tree, signed checkpoints, receipts | holds a secret |
