@@ -68,7 +68,9 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Write a first configuration: asks on a terminal, or takes flags.
     Init(init::InitArgs),
-    /// Look whether everything is as it should be, and say what to do where it isn't. Exits with 1 where something is wrong.
+    /// Look whether everything is as it should be, and say what to do where it isn't.
+    ///
+    /// Exits with 1 where something is wrong.
     Doctor(doctor::DoctorArgs),
     /// Register the server with an MCP client.
     Register(register::RegisterArgs),
