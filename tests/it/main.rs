@@ -18,6 +18,7 @@ mod console;
 mod demo;
 mod doctor;
 mod http;
+mod notify;
 mod policies;
 mod readme;
 mod receipts;
