@@ -109,9 +109,7 @@ pub(crate) fn stream(
     let state = (console.clone(), found, place, news);
     let stream = futures::stream::unfold(state, |(console, found, place, mut news)| async move {
         loop {
-            if console.still(&found).await.is_none() {
-                return None;
-            }
+            console.still(&found).await?;
             let closing = console.closing().clone();
             let told = tokio::select! {
                 () = closing.cancelled() => return None,

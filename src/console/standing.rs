@@ -146,6 +146,9 @@ fn may(ground: &Ground<'_>, viewer: &Approver, counted: &Signatures, missing: &[
     let own = viewer.is(&content.human);
     let signed = counted.approvals.keys().any(|name| viewer.is(name));
     let mut may = May { reject: true, ..May::default() };
+    // What was typed in the agent's client may not do for the policies, such as where it came too fast: a signature is
+    // worth more.
+    may.confirm = own && counted.confirmation.as_ref().is_some_and(|grant| grant.signed.is_none());
     for missing in missing {
         match missing {
             Missing::Confirmation { .. } => may.confirm |= own,

@@ -150,7 +150,7 @@ def other_sites_do_nothing(person, plan):
 
 
 def decide(browser):
-    first, second = PLANS
+    first, second, text = PLANS
     nobody_sees_anything(first)
 
     bob = Person(browser, "bob")
@@ -200,11 +200,18 @@ def decide(browser):
 
     # The human the agent acts for is no second person, whatever she sends.
     page = ann.go(f"/plans/{first}")
-    expect(page.get_by_text("the agent asks for you, so others approve it")).to_be_visible()
     expect(page.get_by_role("button", name="Approve with passkey")).to_have_count(0)
     own = ann.call("/api/sign/begin", {"kind": "approve", "plan": first, "digest": digest})
     assert own[0] == 403 and "second person" in own[1], own
+    # She confirms it, once she has read it.
+    confirm = page.get_by_role("button", name="Confirm with passkey")
+    expect(confirm).not_to_have_attribute("aria-disabled", "true", timeout=15_000)
+    page.wait_for_timeout(10_000)
+    page.get_by_label("to allow it").fill(text)
     ann.shot("own-plan")
+    confirm.click()
+    expect(page.locator(".autograph", has_text="ann")).to_be_visible()
+    expect(page.get_by_text("the agent asks for you, so others approve it")).to_be_visible()
 
     dana.go(f"/plans/{first}")
     page = bob.go(f"/plans/{first}")
@@ -242,7 +249,7 @@ def decide(browser):
     page = bob.go("/")
     expect(page.get_by_text("Nothing waits for you.")).to_be_visible()
     page.get_by_role("link", name="History").click()
-    page.get_by_label("Search", exact=True).fill("until friday")
+    page.get_by_label("Search", exact=True).fill("0FEDCBA9")
     page.get_by_role("button", name="Search").click()
     expect(page.locator("tbody tr")).to_have_count(1)
     bob.shot("history")

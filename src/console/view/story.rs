@@ -17,13 +17,12 @@ pub(crate) struct Story {
 
 /// The events as a list, with links to the plans they are about unless that is `here`.
 pub(crate) fn list(story: &Story, here: &str) -> Markup {
-    let mut day = String::new();
+    let days: Vec<String> = story.events.iter().map(|(_, event)| event.at.strftime("%-d %b %Y").to_string()).collect();
+    let before = std::iter::once(None).chain(days.iter().map(Some));
     html! {
         ol.story {
-            @for (seq, event) in &story.events {
-                @let today = event.at.strftime("%-d %b %Y").to_string();
-                @if today != day { li.day { (today) } }
-                @let _ = { day = today };
+            @for (((seq, event), day), before) in story.events.iter().zip(&days).zip(before) {
+                @if before != Some(day) { li.day { (day) } }
                 li {
                     span.at { (clock(event.at)) }
                     span.did { (line(&event.what, here)) }
