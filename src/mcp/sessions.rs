@@ -26,9 +26,12 @@ use crate::names::SessionId;
 /// How often idle sessions are looked for.
 const LOOK_EVERY: Duration = Duration::from_secs(20);
 
+/// How long a session's transport may take to end.
+const ENDS_WITHIN: Duration = Duration::from_secs(60);
+
 /// All open sessions.
 pub(super) struct Sessions {
-    transport: LocalSessionManager,
+    transport: Arc<LocalSessionManager>,
     open: tokio::sync::Mutex<HashMap<HttpSessionId, Open>>,
     most: usize,
     most_per_caller: usize,
@@ -59,7 +62,7 @@ impl Sessions {
         let mut transport = LocalSessionManager::default();
         // Here it is known whether a call runs, there it isn't.
         transport.session_config.keep_alive = None;
-        Self { transport, open: tokio::sync::Mutex::default(), most, most_per_caller, idle }
+        Self { transport: Arc::new(transport), open: tokio::sync::Mutex::default(), most, most_per_caller, idle }
     }
 
     /// Ends what is idle, until `closing`.
@@ -78,26 +81,33 @@ impl Sessions {
         let idle = |visit: &Visit| visit.idle_for().is_some_and(|idle| idle >= self.idle);
         let ended: Vec<_> = open.iter().filter(|(_, open)| idle(&open.visit)).map(|(id, _)| id.clone()).collect();
         for id in ended {
-            self.end(&mut open, &id).await;
+            self.end(&mut open, &id);
         }
     }
 
-    async fn end(&self, open: &mut HashMap<HttpSessionId, Open>, id: &HttpSessionId) {
+    /// From now on there is no such session. Its transport ends on its own time: where its client takes nothing any more
+    /// that can be long, and nobody else waits for it.
+    fn end(&self, open: &mut HashMap<HttpSessionId, Open>, id: &HttpSessionId) {
         open.remove(id);
-        if let Err(error) = self.transport.close_session(id).await {
-            tracing::debug!(%error, "a session did not end well");
-        }
+        let (transport, id) = (Arc::clone(&self.transport), id.clone());
+        tokio::spawn(async move {
+            match tokio::time::timeout(ENDS_WITHIN, transport.close_session(&id)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::debug!(%error, "a session did not end well"),
+                Err(_) => tracing::debug!("a session is stuck, and left to itself"),
+            }
+        });
     }
 
     /// Makes room for one more of a caller's.
-    async fn make_room(&self, open: &mut HashMap<HttpSessionId, Open>, whose: &Principal) -> Result<(), SessionsError> {
+    fn make_room(&self, open: &mut HashMap<HttpSessionId, Open>, whose: &Principal) -> Result<(), SessionsError> {
         let own = open.iter().filter(|(_, open)| open.whose == *whose);
         if own.clone().count() < self.most_per_caller {
             return if open.len() < self.most { Ok(()) } else { Err(SessionsError::TooMany) };
         }
         let idle = own.filter_map(|(id, open)| Some((open.visit.idle_for()?, id.clone())));
         let (_, longest) = idle.max_by_key(|(idle, _)| *idle).ok_or(SessionsError::TooMany)?;
-        self.end(open, &longest).await;
+        self.end(open, &longest);
         Ok(())
     }
 }
@@ -138,7 +148,7 @@ impl SessionManager for OfCaller {
 
     async fn create_session(&self) -> Result<(HttpSessionId, Self::Transport), SessionsError> {
         let mut open = self.sessions.open.lock().await;
-        if let Err(error) = self.sessions.make_room(&mut open, &self.whose).await {
+        if let Err(error) = self.sessions.make_room(&mut open, &self.whose) {
             let _ = self.no_room.set(());
             return Err(error);
         }
@@ -164,7 +174,7 @@ impl SessionManager for OfCaller {
     async fn close_session(&self, id: &HttpSessionId) -> Result<(), SessionsError> {
         let mut open = self.sessions.open.lock().await;
         if open.get(id).is_some_and(|open| open.whose == self.whose) {
-            self.sessions.end(&mut open, id).await;
+            self.sessions.end(&mut open, id);
         }
         Ok(())
     }
