@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::asked;
 use super::catalog::{Catalog, Declared};
 use super::compile::DRY_RUN;
 use super::expression::Expression;
@@ -9,7 +10,7 @@ use super::handed_on::{HandedOn, Operation, PASS_ROLE};
 use super::raw::{self, RawFamily};
 use super::spec::{Condition, DryRunKind, InputMember, Limits, Narrowing, Scope, Tool, ToolSpec, UndoSpec, Warning};
 use super::template::Template;
-use crate::aws::iam::{ActionFact, IamFacts};
+use crate::aws::iam::IamFacts;
 use crate::aws::models::Models;
 use crate::call::refused::{Code, Refused};
 use crate::digest::Digest;
@@ -173,13 +174,16 @@ impl Family {
             true => own.hands_on(shape.as_deref(), arguments),
             false => HandedOn::default(),
         };
-        let mut scopes = own_scopes(&actions, arguments)?;
+        let (asked, left_out) = asked::own(&actions, arguments);
+        let mut scopes = own_scopes(&asked)?;
         let mut warn = Vec::new();
         if self.changes() {
             let unseen = handed_on.roles.is_empty() && own.may_pass_unseen(shape.as_deref(), arguments);
             let besides = besides(&own, &handed_on, unseen, catalog.iam())?;
             scopes.extend(besides.scopes);
-            warn.extend(besides.left_out.map(|because| said(&because)).transpose()?);
+            let left_out: Vec<&str> = left_out.into_iter().chain(besides.left_out).collect();
+            let told = told_left_out(&left_out).into_iter().chain(own.by_these_credentials(arguments));
+            warn.extend(told.map(|because| said(&because)).collect::<Result<Vec<_>, _>>()?);
         }
         Ok(ToolSpec::seal(Tool {
             name: self.name.clone(),
@@ -222,22 +226,26 @@ impl Family {
 }
 
 /// The operation's own actions, on every resource: nothing tells which one it acts on.
-fn own_scopes(actions: &[ActionFact], arguments: &Map<String, Value>) -> Result<Vec<Scope>, Refused> {
-    let asked = |action: &&ActionFact| action.always || asks_for(arguments, &action.name);
-    let actions: Vec<String> = actions.iter().filter(asked).map(|action| action.name.clone()).collect();
+fn own_scopes(asked: &[&str]) -> Result<Vec<Scope>, Refused> {
+    let actions: Vec<String> = asked.iter().map(|&action| action.to_owned()).collect();
     if actions.is_empty() { Ok(Vec::new()) } else { Ok(vec![scope(actions, ["*"], &[])?]) }
 }
 
 /// What AWS asks a call for besides the operation's own actions.
-struct Besides {
+struct Besides<'a> {
     scopes: Vec<Scope>,
     /// What some calls need, and these credentials don't allow.
-    left_out: Option<String>,
+    left_out: Vec<&'a str>,
 }
 
 /// For each thing that is handed on, the actions that hand it on, on just that thing. What only tells which resources there
 /// are is allowed as it is; everything else that some calls need is left out, and said.
-fn besides(own: &Operation<'_>, handed_on: &HandedOn, unseen: bool, iam: &IamFacts) -> Result<Besides, Refused> {
+fn besides<'a>(
+    own: &Operation<'a>,
+    handed_on: &HandedOn,
+    unseen: bool,
+    iam: &IamFacts,
+) -> Result<Besides<'a>, Refused> {
     let mut scopes = Vec::new();
     if !handed_on.roles.is_empty() {
         let to = match own.passed_to() {
@@ -276,7 +284,7 @@ fn besides(own: &Operation<'_>, handed_on: &HandedOn, unseen: bool, iam: &IamFac
     if !looks.is_empty() {
         scopes.push(scope(looks.into_iter().map(str::to_owned).collect(), ["*"], &[])?);
     }
-    Ok(Besides { scopes, left_out: told_left_out(&left_out) })
+    Ok(Besides { scopes, left_out })
 }
 
 /// Tells which resources there are and what they are like, and nothing that is kept in them.
@@ -331,17 +339,6 @@ fn said(because: &str) -> Result<Warning, Refused> {
 fn unscoped(operation: &OperationId, handed_on: &HandedOn) -> Option<String> {
     let reasons: Vec<&str> = handed_on.unscoped.iter().map(String::as_str).collect();
     (!reasons.is_empty()).then(|| format!("in `{operation}`, {}", reasons.join(", and ")))
-}
-
-/// Actions that AWS asks for only where an argument of this name is true.
-const ASKED_BY: [(&str, &str); 1] = [("s3:BypassGovernanceRetention", "BypassGovernanceRetention")];
-
-/// False where it is known which argument makes an action needed, and it doesn't.
-fn asks_for(arguments: &Map<String, Value>, action: &str) -> bool {
-    match ASKED_BY.iter().find(|(known, _)| *known == action) {
-        Some((_, member)) => arguments.get(*member) == Some(&Value::Bool(true)),
-        None => true,
-    }
 }
 
 /// The known ways to more permissions that scopes contain.

@@ -194,6 +194,19 @@ impl<'a> Operation<'a> {
         self.passes() && (!known || arguments.keys().any(|member| member.contains("LaunchTemplate")))
     }
 
+    /// Said of calls that CloudFormation carries out with the caller's credentials where no role stands in its place: those
+    /// of this call allow nothing of what is in the stack.
+    pub fn by_these_credentials(&self, arguments: &Map<String, Value>) -> Option<String> {
+        const OF_STACKS: [&str; 5] =
+            ["ContinueUpdateRollback", "CreateStack", "ExecuteChangeSet", "RollbackStack", "UpdateStack"];
+        let of_stack = self.service.name() == "cloudformation" && OF_STACKS.contains(&self.name);
+        (of_stack && !arguments.contains_key("RoleARN")).then(|| {
+            "without a service role of the stack CloudFormation uses this call's credentials for all that is in it, which \
+             allow nothing of that, and fails"
+                .to_owned()
+        })
+    }
+
     /// The members, by their way from those that `names` names, through which something of a kind could be handed on.
     pub fn members_for(&self, input: Option<&ShapeModel>, kind: Kind, names: &[&str]) -> Vec<String> {
         let mut found = Vec::new();

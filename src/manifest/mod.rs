@@ -4,6 +4,7 @@
 //! YAML -> document -> raw -> compile (structure, facts, partners) -> spec -> catalog -> tool_schema
 //! ```
 
+pub mod asked;
 pub mod catalog;
 pub mod compile;
 pub mod draft;

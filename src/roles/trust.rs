@@ -100,29 +100,24 @@ impl Judge<'_> {
 
     /// Whether all conditions hold for the server's own requests; else the first that doesn't, unknown ones last.
     fn conditions<'s>(&self, statement: &'s Statement, action: &str) -> Result<(), (Verdict, &'s Condition)> {
-        let texts = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
-        let id: Vec<String> = self.account.external_id.iter().cloned().collect();
-        let (arn, home, tags) = (texts(&[self.trusted]), texts(&[self.home]), texts(&SESSION_TAGS));
-        let (yes, kind) = (texts(&["true"]), texts(&["User", "AssumedRole"]));
+        let one = |text: &str| [text.to_owned()];
         let role = self.trusted.contains(":role/");
-        let kind = if role { kind.get(1..) } else { kind.get(..1) }.unwrap_or_default();
+        let (arn, home, yes) = (one(self.trusted), one(self.home), one("true"));
+        let kind = one(if role { "AssumedRole" } else { "User" });
+        let tags = SESSION_TAGS.map(str::to_owned);
+        let id: Vec<String> = self.account.external_id.iter().cloned().collect();
         let known = |key: &str| match key.to_ascii_lowercase().as_str() {
             // sts:ExternalId is AssumeRole's alone
-            "sts:externalid" if action != ASSUME || id.is_empty() => Known::Absent,
-            "sts:externalid" => Known::One(&id),
+            "sts:externalid" if action == ASSUME && !id.is_empty() => Known::One(&id),
+            "sts:externalid" | "aws:sourceaccount" | "aws:sourcearn" => Known::Absent,
+            "aws:multifactorauthpresent" | "aws:multifactorauthage" if role => Known::Absent,
             "aws:principalarn" => Known::One(&arn),
             "aws:principalaccount" => Known::One(&home),
-            "aws:principaltype" => Known::One(kind),
+            "aws:principaltype" => Known::One(&kind),
             "aws:securetransport" => Known::One(&yes),
-            "aws:tagkeys" if action == "sts:SetSourceIdentity" => Known::Nothing,
-            "aws:tagkeys" => Known::Several(&tags),
+            "aws:tagkeys" if action != "sts:SetSourceIdentity" => Known::Several(&tags),
             "sts:sourceidentity" if action != "sts:TagSession" => Known::Present,
             "sts:rolesessionname" if action == ASSUME => Known::Present,
-            "aws:requesttag/agent" => Known::Present,
-            "aws:sourceaccount" | "aws:sourcearn" | "aws:multifactorauthpresent" | "aws:multifactorauthage" if role => {
-                Known::Absent
-            }
-            "aws:sourceaccount" | "aws:sourcearn" => Known::Absent,
             _ => Known::Nothing,
         };
         let mut doubt = None;
