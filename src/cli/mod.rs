@@ -62,7 +62,6 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one of it in a process")]
 enum Command {
     /// Serve MCP, over standard input and output or over HTTP.
     Serve(serve::ServeArgs),
