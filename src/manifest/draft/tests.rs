@@ -96,3 +96,37 @@ fn drafts_as_people_get_them() {
         insta::assert_snapshot!(operation.replace(':', "_"), format!("{text}---\n{}\n", told.join("\n")));
     }
 }
+
+#[test]
+fn what_is_left_to_decide_is_told_with_everything_else_in_one_go() {
+    let (models, iam) = (Models::embedded().unwrap(), IamFacts::embedded().unwrap());
+    let (text, _) = drafted("rds:DeleteDBSnapshot");
+    // A slip of form, one that only AWS's model knows of, one that only IAM's facts know of.
+    let text = text
+        .replace("confirm:", "confirmm:")
+        .replace("state: \"DBSnapshots[0]\"", "state: \"DBSnapshot[0]\"")
+        .replace("actions: [rds:DeleteDBSnapshot]", "actions: [rds:DeleteDBSnapshots]");
+    let left = Catalog::check_text("draft.yaml", &text, &models, &iam).unwrap_err();
+    let told: Vec<String> = left.or(()).unwrap_err().iter().map(ToString::to_string).collect();
+    for wanted in ["no key `confirmm`", "no `DBSnapshot` here", "no action `rds:DeleteDBSnapshots`", "left to decide"] {
+        assert!(told.iter().any(|told| told.contains(wanted)), "{wanted}: {told:?}");
+    }
+}
+
+#[test]
+fn a_server_takes_no_manifest_with_an_open_question() {
+    let (models, iam) = (Models::embedded().unwrap(), IamFacts::embedded().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let (text, _) = drafted("ec2:DescribeVolumes");
+    std::fs::write(folder.path().join("draft.yaml"), &text).unwrap();
+    let config = crate::config::ManifestsConfig {
+        folders: vec![folder.path().to_owned()],
+        ..crate::config::ManifestsConfig::default()
+    };
+    let refused = Catalog::load(&config, &models, &iam).unwrap_err();
+    assert!(refused.iter().all(|problem| problem.message().starts_with("left to decide: ")), "{refused:?}");
+    let finished: String =
+        text.lines().map(|line| line.split("   # decide:").next().unwrap().to_owned() + "\n").collect();
+    std::fs::write(folder.path().join("draft.yaml"), finished).unwrap();
+    Catalog::load(&config, &models, &iam).unwrap();
+}
