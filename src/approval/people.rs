@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use unicode_normalization::UnicodeNormalization;
 
 use crate::digest::{Digest, NotCanonical};
 use crate::names::{Human, ProposalId};
@@ -68,9 +69,15 @@ impl Approver {
     }
 }
 
-/// True where two names mean one person, whatever the case of letters.
+/// True where two names mean one person: whatever the case of letters, and however they are composed.
 pub fn same(one: &Human, other: &Human) -> bool {
-    one.as_str().to_lowercase() == other.as_str().to_lowercase()
+    folded(one) == folded(other)
+}
+
+/// The one form of all spellings of a name. Through upper case, since some small letters have two forms (ς and σ).
+pub fn folded(name: &Human) -> String {
+    let upper: String = name.as_str().nfkc().flat_map(char::to_uppercase).collect();
+    upper.chars().flat_map(char::to_lowercase).nfkc().collect()
 }
 
 /// A WebAuthn credential, as it was enrolled.
@@ -164,4 +171,20 @@ pub struct Invitation {
     pub at: Timestamp,
     /// From then on it is worth nothing.
     pub expires_at: Timestamp,
+    /// The admin who signed it; `None` for the first of an installation. It ends with them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Human>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spellings_of_a_name_are_one_person() {
+        let one = |a: &str, b: &str| same(&Human::new(a), &Human::new(b));
+        assert!(one("Ann", "ANN") && one("Jos\u{e9}", "jose\u{301}") && one("ΑΣ", "ας") && one("STRASSE", "straße"));
+        assert!(one("ann@example.com", "Ann@Example.COM") && one("\u{ff41}nn", "ann"));
+        assert!(!one("ann", "anna") && !one("ann", "\u{430}nn"));
+    }
 }

@@ -57,7 +57,7 @@ impl Office<'_> {
     pub async fn invite_first(&self, standing: Standing, by: &str) -> Result<String, NotDone> {
         let change = self.valid(PeopleChange::Invite(Standing { admin: true, ..standing }))?;
         let now = self.clock.now();
-        let (invitation, link) = self.invitation(&change, now)?.unzip();
+        let (invitation, link) = self.invitation(&change, None, now)?.unzip();
         let what = What::PeopleChanged { proposal: None, change: change.clone(), by: by.to_owned(), signed: None };
         self.store.change_people(None, change, invitation, event(now, what)).await?;
         link.ok_or(NotDone::NoInvitation)
@@ -87,7 +87,10 @@ impl Office<'_> {
     fn valid(&self, mut change: PeopleChange) -> Result<PeopleChange, NotDone> {
         if let PeopleChange::Invite(standing) | PeopleChange::Regroup(standing) = &mut change {
             standing.aliases.retain(|alias| !same(alias, &standing.name));
-            if let Some(wrong) = standing.names().find(|name| !is_name(name.as_str())) {
+            if !is_name(standing.name.as_str()) {
+                return Err(NotDone::BadName(standing.name.as_str().to_owned()));
+            }
+            if let Some(wrong) = standing.aliases.iter().find(|alias| !is_alias(alias.as_str())) {
                 return Err(NotDone::BadName(wrong.as_str().to_owned()));
             }
             if let Some(group) = standing.groups.iter().find(|group| !self.groups.contains(*group)) {
@@ -99,11 +102,17 @@ impl Office<'_> {
     }
 
     /// For an invitation: what is kept of it, and the link that is not.
-    fn invitation(&self, change: &PeopleChange, now: Timestamp) -> Result<Option<(Invitation, String)>, NotDone> {
+    fn invitation(
+        &self,
+        change: &PeopleChange,
+        by: Option<&Human>,
+        now: Timestamp,
+    ) -> Result<Option<(Invitation, String)>, NotDone> {
         let PeopleChange::Invite(standing) = change else { return Ok(None) };
         let token = BASE64.encode(random::<32>()?);
         let expires_at = now.checked_add(LINK_LIFE).map_err(|error| NotDone::Failed(error.to_string()))?;
-        let invitation = Invitation { token: digest_of(&token), standing: standing.clone(), at: now, expires_at };
+        let invitation =
+            Invitation { token: digest_of(&token), standing: standing.clone(), at: now, expires_at, by: by.cloned() };
         Ok(Some((invitation, HttpConfig::enrol_page(self.origin, &token))))
     }
 }
@@ -155,7 +164,7 @@ impl Approvals {
         let person = self.admin(admin).await?;
         let signed = self.verify(&statement, &person, answer).await?;
         let change = proposal.change;
-        let (invitation, link) = self.office().invitation(&change, now)?.unzip();
+        let (invitation, link) = self.office().invitation(&change, Some(admin), now)?.unzip();
         let what = What::PeopleChanged {
             proposal: Some(proposal.id.clone()),
             change: change.clone(),
@@ -256,6 +265,13 @@ impl Approvals {
 fn is_name(name: &str) -> bool {
     let shown = quoted(name, LONGEST_NAME) == format!("`{name}`");
     shown && !name.is_empty() && name.trim() == name && !name.contains(['/', '\\'])
+}
+
+/// Whatever a caller can be called: who can't be told of is their own second person.
+fn is_alias(alias: &str) -> bool {
+    // Issuers name people by these, too.
+    let plain: String = alias.chars().map(|c| if "|<>/\\".contains(c) { '-' } else { c }).collect();
+    is_name(&plain)
 }
 
 /// What is kept of a link's token.
