@@ -19,7 +19,7 @@ use crate::aws::models::Models;
 use crate::aws::redact::{Direction, redact};
 use crate::call::listing::ToolListing;
 use crate::call::refused::{Code, Refused};
-use crate::call::request::{Caller, ClientInfo, ToolRequest};
+use crate::call::request::{CONSOLE, Caller, ClientInfo, ToolRequest};
 use crate::call::resolve::resolve;
 use crate::call::validate::{Intention, ValidatedCall, validate};
 use crate::config::Config;
@@ -164,7 +164,7 @@ impl Pipeline {
     /// Whoever asked for the plan stays its agent.
     pub async fn apply_for(&self, plan: &FiledPlan, by: &Human) -> Result<Recorded, StoreError> {
         let content = &plan.content;
-        let session = SessionId::new(format!("console-{}", content.id));
+        let session = SessionId::new(format!("console-{by}"));
         let caller = Caller {
             agent: content.agent.clone(),
             human: content.human.clone(),
@@ -273,8 +273,8 @@ impl Pipeline {
     }
 }
 
-/// What the console calls itself in records.
-const CONSOLE: &str = "countersign console";
+/// Most bytes of a plan's arguments that are kept for a person who carries it out.
+const MOST_KEPT: usize = 256 << 10;
 
 /// A call that an approver makes in the console: they have typed and signed there, and are asked nothing more.
 struct FromConsole {
@@ -339,11 +339,11 @@ impl World {
         }
     }
 
-    /// A request's arguments as they are, for a person who carries its plan out; `None` where something in them is
-    /// sensitive, or too long to be kept.
+    /// A request's arguments as they are, for a person who carries its plan out; `None` where the service model calls
+    /// something in them sensitive, or they are too long to be kept.
     fn keepable(&self, request: &ToolRequest) -> Option<Value> {
         let all = Value::Object(request.arguments.clone());
-        let kept = redact_arguments(&self.recordable(request)) == all;
+        let kept = self.recordable(request) == all && all.to_string().len() <= MOST_KEPT;
         kept.then_some(all)
     }
 

@@ -223,6 +223,9 @@ impl Approvals {
             GrantKind::Confirmation if !person.is(human) => return Err(NotDone::NotOwnPlan(human.clone())),
             GrantKind::Confirmation if text_of(&plan).is_none() => return Err(NotDone::NotNeeded("confirmation")),
             GrantKind::Approval | GrantKind::Confirmation => self.check_first(&plan, who, kind).await?,
+            GrantKind::Application if !plan.content.obligations.contains(&Obligation::Person) => {
+                return Err(NotDone::NotNeeded("application"));
+            }
             // Whoever carries it out may try again.
             GrantKind::Application => {}
         }

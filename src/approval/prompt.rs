@@ -4,6 +4,7 @@
 //! and cut. It is a function of the plan alone.
 
 use std::cmp::Reverse;
+use std::time::Duration;
 
 use super::ask::Prompt;
 use crate::digest::Digest;
@@ -20,6 +21,14 @@ const RAISED_LINES: usize = 2;
 const WHOLE_CALL: usize = 240;
 const ARGUMENT_LINES: usize = 8;
 const ARGUMENT_WIDTH: usize = 300;
+
+/// Words a person reads in a second, generously. An answer that comes faster is recorded as such.
+const WORDS_A_SECOND: u64 = 12;
+
+/// True where nobody can have read `text` in that time.
+pub fn faster_than_reading(text: &str, after: Duration) -> bool {
+    after.as_secs() < text.split_whitespace().count() as u64 / WORDS_A_SECOND
+}
 
 /// Makes the prompt. `expected` is what must be typed.
 pub fn of(content: &PlanContent, digest: Digest, expected: &str) -> Prompt {

@@ -21,9 +21,6 @@ use crate::policy::question::{Confirmation, Evidence};
 use crate::policy::windows::WindowState;
 use crate::ports::{Clock, GrantKind, GrantRecord, Store, StoreError};
 
-/// Words a person reads in a second, generously. An answer that comes faster is recorded as such.
-const WORDS_A_SECOND: u64 = 12;
-
 /// What to do where other people can't be asked.
 const NO_CONSOLE: &str = "this server has no approvals console, and nobody can give that consent through the agent's own \
                           client: an operator adds `[http]` to the configuration";
@@ -89,9 +86,6 @@ pub async fn redeem(
     let filed = previewed(&plan, sheet, store, clock, input).await?;
     possible(&filed.content, &config.windows.at(clock.now()), config.http.is_some())?;
     let mut signatures = signatures(&filed, store, clock).await?;
-    if !may_be_reused(&filed.content, &signatures) {
-        signatures.confirmation = None;
-    }
     let applying = asker.applying();
     if let Some(prompt) = to_ask(&filed, &signatures, applying.as_ref()) {
         match confirmation(&plan, &filed, prompt, store, asker, clock).await? {
@@ -228,13 +222,6 @@ async fn signatures(filed: &FiledPlan, store: &dyn Store, clock: &dyn Clock) -> 
     })
 }
 
-/// A confirmation typed in the client is good for the call it was typed in, or for as long as other people take; one
-/// signed in the console for as long as the plan.
-fn may_be_reused(content: &PlanContent, signatures: &Signatures) -> bool {
-    let waits = content.obligations.iter().any(|needed| matches!(needed, Obligation::Approvals { .. }));
-    waits || signatures.confirmation.as_ref().is_some_and(|grant| grant.signed.is_some())
-}
-
 /// What the person is asked in the client, where their word is still missing.
 fn to_ask(filed: &FiledPlan, signatures: &Signatures, applying: Option<&Human>) -> Option<Prompt> {
     let missing = signatures.missing(&filed.content, applying);
@@ -288,7 +275,7 @@ async fn confirmation(
                     plan: content.id.clone(),
                     digest: *digest,
                     answered_after_ms: millis(after),
-                    faster_than_reading: faster_than_reading(&prompt.text, after),
+                    faster_than_reading: prompt::faster_than_reading(&prompt.text, after),
                 },
             );
             store.grant(grant.clone(), confirmed).await.map_err(not_granted)?;
@@ -340,12 +327,15 @@ fn evidence(
         _ => None,
     });
     // Whoever carries it out has typed the text and signed; that counts as the confirmation.
-    let confirmed = signatures.confirmation.as_ref().or(applied).zip(text);
+    let by_person = filed.content.obligations.contains(&Obligation::Person);
+    let confirmed = signatures.confirmation.as_ref().or(applied.filter(|_| by_person)).zip(text);
     Ok(Evidence {
         previewed: matches!(sheet.identity, Identity::Filed(_)),
         confirmation: confirmed.map(|(grant, text)| {
             let after = Duration::from_millis(grant.answered_after_ms);
-            Confirmation { after, readable: !faster_than_reading(&text, after) }
+            // A passkey has verified that a person was there.
+            let readable = grant.signed.is_some() || !prompt::faster_than_reading(&text, after);
+            Confirmation { after, readable }
         }),
         approvals: signatures.approving(applying).map(|(name, (_, groups))| (name.clone(), groups.clone())).collect(),
         applied_by_person: applied.is_some(),
@@ -387,10 +377,6 @@ fn not_confirmed(answer: Answer, plan: &str) -> Refused {
 
 fn no_digest(error: &NotCanonical) -> Refused {
     Refused::new(Code::Internal, "the prompt has no digest", "tell an operator").with_operator_detail(error.to_string())
-}
-
-fn faster_than_reading(text: &str, after: Duration) -> bool {
-    after.as_secs() < text.split_whitespace().count() as u64 / WORDS_A_SECOND
 }
 
 fn millis(time: Duration) -> u64 {

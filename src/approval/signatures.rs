@@ -1,12 +1,14 @@
 //! Which of a plan's consents on record count now, and what is still missing. Pure: the store's answers go in.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::people::{Approver, same};
+use super::prompt;
 use crate::names::Human;
 use crate::plan::filed::{FiledPlan, Obligation, PlanContent};
 use crate::ports::{GrantKind, GrantRecord, Store, StoreError};
@@ -63,7 +65,7 @@ impl Signatures {
             }
             let signer = signer(&grant, people);
             match (grant.kind, signer) {
-                (GrantKind::Confirmation, None) if grant.signed.is_none() && grant.by == *human => {
+                (GrantKind::Confirmation, None) if typed_and_lasting(&grant, plan) => {
                     counted.confirmation = Some(grant);
                 }
                 (GrantKind::Confirmation, Some(signer)) if signer.is(human) => counted.confirmation = Some(grant),
@@ -88,7 +90,7 @@ impl Signatures {
             match obligation {
                 Obligation::Preview | Obligation::Ticket | Obligation::Window => {}
                 // Whoever carries it out types the text then.
-                Obligation::Confirmation { .. } if by_person || applied || self.confirmation.is_some() => {}
+                Obligation::Confirmation { .. } if by_person || self.confirmation.is_some() => {}
                 Obligation::Confirmation { .. } => missing.push(Missing::Confirmation { by: content.human.clone() }),
                 Obligation::Approvals { count, groups } => {
                     missing.extend(self.missing_approvals(*count, groups, applying));
@@ -144,6 +146,20 @@ impl Missing {
             Self::Person => "a person who applies it from the approvals console".to_owned(),
         }
     }
+}
+
+/// A confirmation typed in the client is good for the call it was typed in; where other people must agree too, for as long
+/// as they take. One that came faster than a person reads is asked for again.
+fn typed_and_lasting(grant: &GrantRecord, plan: &FiledPlan) -> bool {
+    let content = &plan.content;
+    let waits = content.obligations.iter().any(|needed| matches!(needed, Obligation::Approvals { .. }));
+    let text = content.obligations.iter().find_map(|needed| match needed {
+        Obligation::Confirmation { text } => Some(prompt::of(content, plan.digest, text).text),
+        _ => None,
+    });
+    let after = Duration::from_millis(grant.answered_after_ms);
+    let read = text.is_some_and(|text| !prompt::faster_than_reading(&text, after));
+    waits && read && grant.signed.is_none() && same(&grant.by, &content.human)
 }
 
 /// The active approver whose signature a grant carries; `None` where it carries none that counts.
@@ -301,11 +317,22 @@ mod tests {
 
     #[test]
     fn a_confirmation_is_the_humans_own() {
-        let plan = plan(vec![Obligation::Confirmation { text: "orders".into() }]);
-        let typed = |by: &str| GrantRecord { signed: None, ..grant(&plan, GrantKind::Confirmation, by) };
-        assert_eq!(missing(&plan, vec![typed("ann")], &people()), []);
+        let confirmation = || Obligation::Confirmation { text: "orders".into() };
+        let approval = || Obligation::Approvals { count: 1, groups: BTreeSet::new() };
+        let with_others = plan(vec![confirmation(), approval()]);
         let by = Human::new("ann");
-        assert_eq!(missing(&plan, vec![typed("bob")], &people()), [Missing::Confirmation { by: by.clone() }]);
+        let lacks = |by: &str, ms: u64| {
+            let typed =
+                GrantRecord { signed: None, answered_after_ms: ms, ..grant(&with_others, GrantKind::Confirmation, by) };
+            missing(&with_others, vec![typed], &people()).contains(&Missing::Confirmation { by: Human::new("ann") })
+        };
+        assert!(!lacks("ann", 60_000) && !lacks("ANN", 60_000));
+        // Faster than a person reads, or by somebody else.
+        assert!(lacks("ann", 900) && lacks("bob", 60_000));
+
+        let plan = plan(vec![confirmation()]);
+        let typed = GrantRecord { signed: None, ..grant(&plan, GrantKind::Confirmation, "ann") };
+        assert_eq!(missing(&plan, vec![typed], &people()), [Missing::Confirmation { by: by.clone() }]);
         assert_eq!(missing(&plan, vec![grant(&plan, GrantKind::Confirmation, "ann")], &people()), []);
         let others = grant(&plan, GrantKind::Confirmation, "bob");
         assert_eq!(missing(&plan, vec![others], &people()), [Missing::Confirmation { by }]);

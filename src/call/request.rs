@@ -7,6 +7,9 @@ use serde_json::{Map, Value};
 
 use crate::names::{Agent, CallId, Human, SessionId};
 
+/// What the approvals console calls itself in records; no client of an agent may.
+pub const CONSOLE: &str = "countersign console";
+
 /// One request for a tool, as the transport delivered it. Nothing in `arguments` has been looked at.
 #[derive(Debug)]
 pub struct ToolRequest {

@@ -23,7 +23,7 @@ use super::sealed::{Binding, Sealer};
 use super::sessions::{Happening, Visit};
 use crate::approval::ask::Asker;
 use crate::audit::record::{Answered, Recorded};
-use crate::call::request::{Caller, ClientInfo, ToolRequest};
+use crate::call::request::{CONSOLE, Caller, ClientInfo, ToolRequest};
 use crate::http::Source;
 use crate::names::{Agent, CallId, Human, SessionId};
 use crate::text::escape::quoted;
@@ -177,7 +177,10 @@ impl<D: Desk> Server<D> {
     fn request(&self, params: &mut CallToolRequestParams, context: &RequestContext<RoleServer>) -> ToolRequest {
         let text = |text: String| text.chars().take(CLIENT_MAX).collect();
         let client = context.client_info().map(|client| (text(client.name), text(client.version)));
-        let (name, version) = client.unwrap_or_default();
+        let (mut name, version): (String, String) = client.unwrap_or_default();
+        if name == CONSOLE {
+            name.insert_str(0, "a client that calls itself ");
+        }
         let protocol = context.protocol_version().map(|version| version.to_string()).unwrap_or_default();
         ToolRequest {
             call: CallId::fresh(),

@@ -5,8 +5,9 @@ use super::question::Circumstances;
 use crate::audit::breakers::open_tripped;
 use crate::aws::iam::IamFacts;
 use crate::call::refused::{Code, Refused};
+use crate::call::request::CONSOLE;
 use crate::call::validate::ValidatedCall;
-use crate::config::Config;
+use crate::config::{Config, Trust};
 use crate::names::{Agent, Effect, SessionId};
 use crate::ports::{Clock, Counted, Store};
 
@@ -53,7 +54,10 @@ impl Surroundings<'_> {
             reveals_secret: self.iam.reveals(&call.spec().operation).is_some() || call.spec().effect == Effect::Secret,
             scoped_credentials: role.is_some(),
             client: caller.client.name.clone(),
-            client_trust: self.config.clients.get(&caller.client.name).copied().unwrap_or_default(),
+            client_trust: match caller.client.name.as_str() {
+                CONSOLE => Trust::Managed,
+                name => self.config.clients.get(name).copied().unwrap_or_default(),
+            },
             source_ip: caller.source,
         })
     }

@@ -44,6 +44,9 @@ pub enum NoCheckpoint {
         /// Where it should be.
         file: String,
     },
+    /// Another process replaced the key just now.
+    #[error("the key was replaced just now; try again")]
+    Replaced,
     /// There is nothing to replace.
     #[error(
         "the key is not lost: run `countersign audit rotate-key` without `--lost`, so that the old key signs the new"
@@ -130,7 +133,12 @@ impl Checkpointer {
 
     async fn try_make(&mut self) -> Result<SignedCheckpoint, NoCheckpoint> {
         let key = self.key().await?;
-        let checkpoint = self.follow().await?.checkpoint(&key)?;
+        let follower = self.follow().await?;
+        // Another process may have replaced the key just now: what the old one signed from there on would count for nothing.
+        if follower.keys().current() != Some(key.verifier()) {
+            return Err(NoCheckpoint::Replaced);
+        }
+        let checkpoint = follower.checkpoint(&key)?;
         let size = checkpoint.checkpoint().head.seq;
         self.store.keep_checkpoint(size, &checkpoint.to_string()).await?;
         Ok(checkpoint)

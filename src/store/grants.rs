@@ -10,7 +10,7 @@ use super::{failure, people};
 use crate::approval::people::same;
 use crate::approval::statement::{Saying, Signed};
 use crate::names::{GrantId, Human};
-use crate::plan::filed::FiledPlan;
+use crate::plan::filed::{FiledPlan, Obligation};
 use crate::ports::{Claim, GrantKind, GrantRecord, StoreError};
 
 /// The unused grants of a plan that still count, oldest first. Parameter: the plan.
@@ -122,6 +122,9 @@ async fn check_giver(db: &mut Transaction<'_>, grant: &GrantRecord, plan: &Filed
         }
         GrantKind::Confirmation if !person.is(human) => {
             refuse(format!("the plan is made for `{human}`, not for `{}`", grant.by))
+        }
+        GrantKind::Application if !plan.content.obligations.contains(&Obligation::Person) => {
+            refuse("the agent carries this plan out, not a person".to_owned())
         }
         GrantKind::Approval | GrantKind::Confirmation | GrantKind::Application => Ok(()),
     }

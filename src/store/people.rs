@@ -12,7 +12,7 @@ use sqlx::sqlite::SqliteRow;
 
 use super::plans::Transaction;
 use super::{failure, grants};
-use crate::approval::people::{Approver, Invitation, Passkey, PeopleChange, Proposal, Standing, same};
+use crate::approval::people::{Approver, Invitation, Passkey, PeopleChange, Proposal, Standing, folded, same};
 use crate::approval::statement::{Saying, Signed};
 use crate::digest::Digest;
 use crate::names::{Human, ProposalId};
@@ -67,7 +67,7 @@ impl PeopleWrite {
 
 /// Under what a person is filed.
 pub(super) fn key(name: &Human) -> String {
-    name.as_str().to_lowercase()
+    folded(name)
 }
 
 /// The person of exactly this name, who must be there and not be revoked.
@@ -150,7 +150,7 @@ impl Carried {
     async fn apply(&self, db: &mut Transaction<'_>) -> Result<bool, StoreError> {
         let known = Known::read(db, self.at).await?;
         match &self.proposal {
-            Some(id) => self.check_signed(db, id).await?,
+            Some(id) => self.check_signed(db, id, &known).await?,
             None => self.check_first(&known)?,
         }
         known.check(&self.change)?;
@@ -170,7 +170,7 @@ impl Carried {
     }
 
     /// The proposal is there, in time, for this change, and signed by somebody who is an admin now.
-    async fn check_signed(&self, db: &mut Transaction<'_>, id: &ProposalId) -> Result<(), StoreError> {
+    async fn check_signed(&self, db: &mut Transaction<'_>, id: &ProposalId, known: &Known) -> Result<(), StoreError> {
         let query = sqlx::query("SELECT record, expires_at FROM proposals WHERE id = ? AND expires_at > ?");
         let row = db.row(query.bind(id.as_str()).bind(self.at.as_microsecond())).await?;
         let Some(row) = row else {
@@ -192,6 +192,11 @@ impl Carried {
         if !admin.passkeys.contains(&signed.passkey) {
             return refuse(format!("it is not signed with a passkey of `{}`", admin.name));
         }
+        // Else they could drop an alias, and approve what an agent does for them under it.
+        let about_self = matches!(&self.change, PeopleChange::Regroup(standing) if same(&standing.name, &admin.name));
+        if about_self && known.has_other_admin(&admin) {
+            return refuse(format!("`{}` is not signed by the person it is about: another admin signs it", admin.name));
+        }
         Ok(())
     }
 
@@ -210,7 +215,12 @@ impl Carried {
         match (&self.change, &self.invitation) {
             (PeopleChange::Invite(_), Some(invitation)) => invite(db, invitation, self.proposal.is_none()).await,
             (PeopleChange::Regroup(standing), _) => match known.find(&standing.name) {
-                Some(person) => write(db, &person.clone().with(standing.clone())).await,
+                Some(person) => {
+                    if !standing.admin {
+                        known.end_invitations_by(db, &person.name).await?;
+                    }
+                    write(db, &person.clone().with(standing.clone())).await
+                }
                 None => Err(StoreError::Failed(format!("approver `{}` is gone", standing.name))),
             },
             (PeopleChange::Revoke { name }, _) => {
@@ -219,7 +229,7 @@ impl Carried {
                 }
                 grants::void(db, &key(name)).await?;
                 db.write(sqlx::query("DELETE FROM invitations WHERE person = ?").bind(key(name))).await?;
-                Ok(())
+                known.end_invitations_by(db, name).await
             }
             (PeopleChange::Invite(_), None) => Err(StoreError::Failed("the invitation is gone".to_owned())),
         }
@@ -336,6 +346,22 @@ impl Known {
         for other in others.filter(|other| !same(&other.name, &standing.name)) {
             if let Some(taken) = standing.names().find(|name| other.names().any(|theirs| same(theirs, name))) {
                 return refuse(format!("`{taken}` is `{}` already: choose another name or alias", other.name));
+            }
+        }
+        Ok(())
+    }
+
+    /// True where somebody else could sign.
+    fn has_other_admin(&self, person: &Approver) -> bool {
+        self.people.iter().any(|other| other.admin && other.is_active() && other.name != person.name)
+    }
+
+    /// An admin's signature lets nobody in any more when they are none.
+    async fn end_invitations_by(&self, db: &mut Transaction<'_>, admin: &Human) -> Result<(), StoreError> {
+        for invitation in &self.invitations {
+            if invitation.by.as_ref().is_some_and(|by| same(by, admin)) {
+                let token = invitation.token.as_bytes().as_slice();
+                db.write(sqlx::query("DELETE FROM invitations WHERE token = ?").bind(token)).await?;
             }
         }
         Ok(())

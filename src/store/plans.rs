@@ -161,10 +161,25 @@ fn searched(content: &PlanContent) -> String {
     texts.join("\n").to_lowercase()
 }
 
+/// Most plans of one agent that wait for people: more would bury those of others.
+const MOST_PARKED: i64 = 50;
+
 async fn park(db: &mut Transaction<'_>, id: &PlanId, at: Timestamp) -> Result<bool, StoreError> {
     let plan = db.open_plan(id, at).await?;
     if plan.parked_at.is_some() {
         return Ok(false);
+    }
+    let waiting = "SELECT count(*) AS waiting FROM plans \
+                   WHERE parked_at IS NOT NULL AND state = 'open' AND expires_at > ? AND agent = ?";
+    let query = sqlx::query(waiting).bind(at.as_microsecond()).bind(plan.content.agent.as_str());
+    let waiting = match db.row(query).await? {
+        Some(row) => row.try_get::<i64, _>("waiting").map_err(|error| failure::database(db.path, &error))?,
+        None => 0,
+    };
+    if waiting >= MOST_PARKED {
+        return Err(StoreError::NotGranted(format!(
+            "{waiting} plans of this agent wait for people already; let them decide about these first"
+        )));
     }
     let query = sqlx::query("UPDATE plans SET parked_at = ? WHERE id = ?").bind(at.as_microsecond()).bind(id.as_str());
     db.write(query).await?;

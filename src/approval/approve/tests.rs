@@ -151,6 +151,10 @@ async fn only_the_plan_s_own_human_confirms_and_whoever_confirms_or_applies_type
     desk.change(PeopleChange::Regroup(dana)).await.unwrap();
     let plan = desk.plan(Effect::Destructive).await;
     assert_eq!(code(desk.sign(&plan, "bob", GrantKind::Confirmation).await), "not_own_plan");
+    // An agent's plan is carried out by the agent.
+    assert_eq!(code(desk.sign(&plan, "bob", GrantKind::Application).await), "not_needed");
+    let plan = desk.unparked(Effect::Destructive, |content| content.obligations.push(Obligation::Person)).await;
+    desk.park(&plan).await;
     for (who, kind) in [("cleo", GrantKind::Confirmation), ("bob", GrantKind::Application)] {
         for typed in [None, Some(""), Some("I-1"), Some("i-1 "), Some("yes")] {
             let begun = desk.approvals.begin_sign(&plan.content.id, &plan.digest, &human(who), kind, typed).await;
@@ -164,7 +168,7 @@ async fn only_the_plan_s_own_human_confirms_and_whoever_confirms_or_applies_type
     assert_eq!(kinds.len(), 3);
     assert!(!kinds.contains(&GrantKind::Approval));
 
-    let free = desk.unparked(Effect::Write, |content| content.obligations.clear()).await;
+    let free = desk.unparked(Effect::Write, |content| content.obligations = vec![Obligation::Person]).await;
     desk.park(&free).await;
     assert_eq!(code(desk.begin(&free, "bob", GrantKind::Approval).await), "not_needed");
     assert_eq!(code(desk.begin(&free, "cleo", GrantKind::Confirmation).await), "not_needed");

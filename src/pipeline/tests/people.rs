@@ -72,7 +72,7 @@ impl Desk {
         let standing = Standing { name: name.clone(), aliases: BTreeSet::new(), groups, admin: true };
         let token = Digest::of_bytes("t", name.as_str().as_bytes());
         let expires_at = at + SignedDuration::from_hours(1);
-        let invitation = Invitation { token, standing: standing.clone(), at, expires_at };
+        let invitation = Invitation { token, standing: standing.clone(), at, expires_at, by: None };
         self.change_people(PeopleChange::Invite(standing.clone()), Some(invitation)).await;
         let key = passkey(name.as_str());
         let enrolled = self.event(What::Enrolled { standing, passkey: Box::new(key.clone()) });

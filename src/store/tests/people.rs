@@ -7,7 +7,7 @@ use super::*;
 use crate::approval::people::{Approver, Invitation, Passkey, PeopleChange, Proposal, Standing};
 use crate::approval::statement::{Saying, Signed, Statement};
 use crate::names::ProposalId;
-use crate::plan::filed::PlanState;
+use crate::plan::filed::{Obligation, PlanState};
 use crate::ports::StoreError;
 
 fn human(name: &str) -> Human {
@@ -41,7 +41,7 @@ fn token(text: &str) -> Digest {
 }
 
 fn invitation(standing: &Standing, text: &str) -> Invitation {
-    Invitation { token: token(text), standing: standing.clone(), at: after(5), expires_at: after(86_400) }
+    Invitation { token: token(text), standing: standing.clone(), at: after(5), expires_at: after(86_400), by: None }
 }
 
 fn proposal(change: &PeopleChange) -> Proposal {
@@ -388,9 +388,10 @@ async fn people_approve_each_once_and_never_their_own_plan() {
     assert_eq!(why_not(give(&store, &unsigned(GrantKind::Confirmation)).await), another);
     assert_eq!(why_not(give(&store, &signature(&plan, "cleo", GrantKind::Confirmation)).await), another);
     give(&store, &signature(&plan, "bob", GrantKind::Confirmation)).await.unwrap();
-    give(&store, &signature(&plan, "bob", GrantKind::Application)).await.unwrap();
-    assert_eq!(store.grants(&plan.content.id).await.unwrap().len(), 4);
-    assert_eq!(count(&store, "signed").await, 4);
+    let agents = "the agent carries this plan out, not a person";
+    assert_eq!(why_not(give(&store, &signature(&plan, "bob", GrantKind::Application)).await), agents);
+    assert_eq!(store.grants(&plan.content.id).await.unwrap().len(), 3);
+    assert_eq!(count(&store, "signed").await, 3);
 }
 
 #[tokio::test]
@@ -458,7 +459,10 @@ async fn whoever_carries_a_plan_out_is_not_its_second_person() {
     let place = Place::new();
     let store = place.open().await;
     staff(&store).await;
-    let plan = file(&store, &["i-1"]).await;
+    let mut plan = open_plan(&["i-1"], now()).unwrap();
+    plan.content.obligations.push(Obligation::Person);
+    plan.digest = plan.content.digest().unwrap();
+    store.file_plan(plan.clone(), previewed(&plan)).await.unwrap();
     let [bobs, cleos] = ["bob", "cleo"].map(|by| signature(&plan, by, GrantKind::Approval));
     let applied = signature(&plan, "bob", GrantKind::Application);
     for grant in [&bobs, &cleos, &applied] {
