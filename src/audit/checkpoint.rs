@@ -6,6 +6,7 @@
 //!
 //! <https://c2sp.org/tlog-checkpoint>
 
+use std::cmp::Reverse;
 use std::fmt;
 
 use base64::Engine;
@@ -244,7 +245,7 @@ impl Follower {
     /// Begins after `head`, which is taken as given.
     pub fn after(head: Head, kept: Vec<Head>, mut checkpoints: Vec<SignedCheckpoint>) -> Self {
         let heads = checkpoints.iter().map(|kept| kept.checkpoint.head.clone()).chain(kept).collect();
-        checkpoints.sort_by(|a, b| b.checkpoint.head.seq.cmp(&a.checkpoint.head.seq));
+        checkpoints.sort_by_key(|kept| Reverse(kept.checkpoint.head.seq));
         let frontier = (head == chain::empty()).then(Frontier::default);
         let chain = Verifier::after(head, heads);
         Self { chain, frontier, keys: Keys::default(), ahead: checkpoints, passed: 0 }

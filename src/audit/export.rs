@@ -134,13 +134,25 @@ impl ExportVerifier {
             Some(chain) => chain,
             None => Follower::after(footer.head.clone(), self.kept.clone(), self.checkpoints.clone()),
         };
+        // What was kept elsewhere and lies before these records can't be compared with them.
+        let from = if self.seen > 0 { self.first } else { footer.head.seq.saturating_add(1) };
+        let compared = |seq: u64| seq >= from || seq == 0;
+        let passed = self.kept.iter().map(|kept| kept.seq);
+        let passed = passed.chain(self.checkpoints.iter().map(|kept| kept.checkpoint().head.seq));
+        if let Some(seq) = passed.filter(|seq| !compared(*seq)).max() {
+            let why =
+                format!("the export begins after record {seq}, which a kept head is of: export from there or before");
+            return Err(Broken { seq, kind: BrokenKind::Unreadable(why) }.into());
+        }
         let (keys, root) = (chain.keys().clone(), chain.root());
         let verified = chain.finish()?;
         if footer.head.seq > verified.head.seq {
             let kind = BrokenKind::CutOff { last: verified.head.seq, kept: footer.head.seq };
             return Err(Broken { seq: verified.head.seq.saturating_add(1), kind }.into());
         }
-        if footer.head != verified.head || footer.records != self.seen || (self.seen > 0 && footer.from != self.first) {
+        let ends = footer.from.checked_add(footer.records).and_then(|next| next.checked_sub(1));
+        let fits = ends == Some(footer.head.seq) && (self.seen == 0 || footer.from == self.first);
+        if footer.head != verified.head || footer.records != self.seen || !fits {
             let why = "the export's last line does not fit its records".to_owned();
             return Err(Broken { seq: verified.head.seq, kind: BrokenKind::Unreadable(why) }.into());
         }

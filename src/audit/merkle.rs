@@ -222,7 +222,7 @@ pub fn extends(older: u64, older_root: &Hash, newer: u64, newer_root: &Hash, pro
 
 /// Skips the levels on which a node at the right edge stands alone.
 fn climb(at: &mut u64, last: &mut u64) {
-    while *at % 2 == 0 && *at != 0 {
+    while at.is_multiple_of(2) && *at != 0 {
         (*at, *last) = (*at / 2, *last / 2);
     }
 }

@@ -35,9 +35,10 @@ pub(super) fn about(what: &What) -> Option<(&PlanId, Option<Digest>)> {
         | What::Signed { plan, digest, .. }
         | What::Rejected { plan, digest, .. }
         | What::Intent { plan, digest, .. } => Some((plan, Some(*digest))),
-        What::Outcome { plan, .. } | What::Reconciled { plan, .. } | What::Refused { plan: Some(plan), .. } => {
-            Some((plan, None))
-        }
+        What::Outcome { plan, .. }
+        | What::Waited { plan, .. }
+        | What::Reconciled { plan, .. }
+        | What::Refused { plan: Some(plan), .. } => Some((plan, None)),
         _ => None,
     }
 }

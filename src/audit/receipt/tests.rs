@@ -135,7 +135,7 @@ impl Book {
 
     fn confirmed(&self) -> What {
         let (plan, digest) = self.plan();
-        What::Confirmed { plan, digest, answered_after_ms: 9_000, faster_than_reading: false }
+        What::Confirmed { plan, digest, answered_after_ms: 60_000, faster_than_reading: false }
     }
 
     fn approved(&self, by: &str) -> What {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::verify::{Consent, Ending, Intent, Story};
-use crate::audit::event::ResultWord;
+use crate::audit::event::{ResultWord, WaitWord};
 use crate::plan::filed::{Obligation, PlanContent};
 use crate::ports::GrantKind;
 use crate::text::escape::quoted;
@@ -35,6 +35,7 @@ pub fn proven(story: &Story) -> String {
     }
     lines.extend(story.intent.iter().map(intent));
     lines.extend(story.ending.iter().map(ending));
+    lines.extend(story.waited.iter().map(waited));
     lines.push(format!("  manifest    {}", content.manifest));
     lines.push(format!("  policies    {}", content.policy));
     lines.push(format!("  record      {} of {} records, each in its place", story.records, story.size));
@@ -84,6 +85,7 @@ pub fn json(story: &Story) -> Value {
         "outcome": story.ending.as_ref().map(|Ending { result, request_ids, detail }| {
             json!({ "result": result, "request_ids": request_ids, "detail": detail })
         }),
+        "waited": story.waited.as_ref().map(|(result, detail)| json!({ "result": result, "detail": detail })),
         "records": records,
         "record_size": size,
         "key": key.to_string(),
@@ -108,7 +110,10 @@ fn headline(story: &Story) -> String {
         (None, None, Some(_)) => "the plan was rejected, and not carried out",
         (None, None, None) => "the plan was not carried out, as far as the record had got",
     };
-    format!("VERIFIED: {what}")
+    match story.pinned {
+        true => format!("VERIFIED: {what}"),
+        false => format!("CONSISTENT, signed with a key that was not given by `--key`: {what}"),
+    }
 }
 
 fn consent(consent: &Consent) -> String {
@@ -152,6 +157,16 @@ fn ending(ending: &Ending) -> String {
     format!("  outcome     {word}{}{detail}", ids.concat())
 }
 
+fn waited((result, detail): &(WaitWord, String)) -> String {
+    let word = match result {
+        WaitWord::Reached => "done",
+        WaitWord::Failed => "FAILED",
+        WaitWord::Going => "still going on when it was last looked at",
+        WaitWord::Untold => "not known",
+    };
+    format!("  began       {word}: {}", quoted(detail, TEXT))
+}
+
 fn not_proven(story: &Story) -> Vec<String> {
     let mut open = Vec::new();
     if !story.pinned {
@@ -166,6 +181,13 @@ fn not_proven(story: &Story) -> Vec<String> {
     }
     if story.rejected.is_some() {
         open.push("that they rejected it: the server says so, nobody signs a rejection".to_owned());
+    }
+    if story.consents.iter().any(|consent| consent.signed.is_some()) {
+        open.push(
+            "that the passkeys are these people's: the server's record says so; compare their ids with what their owners \
+             show"
+                .to_owned(),
+        );
     }
     for by in &story.founders {
         open.push(format!("who the first admin is: {} invited them on the server itself", named(by)));

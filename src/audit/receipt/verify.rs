@@ -6,7 +6,7 @@ use super::walk::Walk;
 use super::{Proven, Receipt};
 use crate::approval::statement::Signed;
 use crate::audit::checkpoint::{Keys, SignedCheckpoint};
-use crate::audit::event::{Event, ResultWord};
+use crate::audit::event::{Event, ResultWord, WaitWord};
 use crate::audit::note::VerifierKey;
 use crate::digest::Digest;
 use crate::names::Human;
@@ -41,6 +41,8 @@ pub struct Story {
     pub intent: Option<Intent>,
     /// How it ended, as far as the record shows.
     pub ending: Option<Ending>,
+    /// What came of what the accepted call began, where that was waited for.
+    pub waited: Option<(WaitWord, String)>,
 }
 
 /// A consent.
@@ -117,6 +119,7 @@ pub fn verify(text: &str, trusted: Option<&VerifierKey>, check: CheckSigned<'_>)
         rejected: walk.rejected,
         intent: walk.intent.map(|carried| carried.intent),
         ending: walk.ending,
+        waited: walk.waited,
         content,
     })
 }

@@ -8,7 +8,7 @@ use super::verify::{CheckSigned, Consent, Ending, Intent};
 use crate::approval::people::{Approver, same};
 use crate::approval::signatures::{Missing, Signatures};
 use crate::approval::statement::{Saying, Signed};
-use crate::audit::event::{Event, ResultWord, What};
+use crate::audit::event::{Event, ResultWord, WaitWord, What};
 use crate::credentials::session_policy::SessionPolicy;
 use crate::digest::Digest;
 use crate::names::{CallId, GrantId, Human, OperationId};
@@ -28,6 +28,8 @@ pub(super) struct Walk<'a> {
     pub(super) rejected: Option<(Human, String)>,
     pub(super) intent: Option<Carried>,
     pub(super) ending: Option<Ending>,
+    /// What came of what the accepted call began, where that was waited for.
+    pub(super) waited: Option<(WaitWord, String)>,
 }
 
 /// How it was carried out, and everybody as they were then.
@@ -48,6 +50,7 @@ impl<'a> Walk<'a> {
             grants: Vec::new(),
             consents: Vec::new(),
             rejected: None,
+            waited: None,
             intent: None,
             ending: None,
         }
@@ -109,6 +112,10 @@ impl<'a> Walk<'a> {
             }
             What::Outcome { result, request_id, detail, .. } => self.ended(*result, request_id.clone(), detail.clone()),
             What::Reconciled { result, detail, .. } => self.ended(*result, None, Some(detail.clone())),
+            What::Waited { result, detail, .. } => {
+                self.waited = Some((*result, detail.clone()));
+                Ok(())
+            }
             What::PeopleProposed { .. } | What::PeopleChanged { .. } | What::Enrolled { .. } => {
                 self.people.take(*at, what, check)
             }
@@ -143,13 +150,15 @@ impl<'a> Walk<'a> {
             input: None,
             parked_at: None,
         };
-        // What was typed in the client counts in its own call, or for as long as others take.
-        let waits = content.obligations.iter().any(|needed| matches!(needed, Obligation::Approvals { .. }));
-        let counts = |(grant, given_in): &&(GrantRecord, Option<CallId>)| {
-            grant.signed.is_some() || waits || (call.is_some() && given_in == call)
+        let grants = self.grants.iter().map(|(grant, _)| grant.clone()).collect();
+        let mut signatures = Signatures::count(&plan, grants, everybody, intent.at);
+        // What was typed in the client counts in its own call, however long it is good for besides.
+        let typed = |(grant, given_in): &&(GrantRecord, Option<CallId>)| {
+            let own = same(&grant.by, &content.human) && call.is_some() && given_in == call;
+            grant.kind == GrantKind::Confirmation && grant.signed.is_none() && own
         };
-        let grants = self.grants.iter().filter(counts).map(|(grant, _)| grant.clone()).collect();
-        let signatures = Signatures::count(&plan, grants, everybody, intent.at);
+        let typed = self.grants.iter().find(typed).map(|(grant, _)| grant.clone());
+        signatures.confirmation = signatures.confirmation.or(typed);
         let applying = signatures.applications.keys().map(Some);
         let ways = std::iter::once(None).chain(applying).map(|by| signatures.missing(content, by));
         let ways: Vec<Vec<Missing>> = ways.collect();
