@@ -138,6 +138,10 @@ impl Gate {
     /// Who sent a request.
     pub async fn authenticate(&self, parts: &Parts) -> Result<Principal, Challenge> {
         let guard = match &self.0 {
+            Kind::Open(_) if came_by_a_proxy(parts) => {
+                tracing::warn!("a request came by a proxy, where no credentials are configured: it is not let in");
+                return Err(Challenger::new(None).challenge(&Refusal::Missing));
+            }
             Kind::Open(principal) => return Ok(principal.clone()),
             Kind::Guarded(guard) => guard,
         };
@@ -154,6 +158,13 @@ impl Gate {
             }
         }
     }
+}
+
+/// True where a proxy says so: then whoever called is perhaps not on this machine.
+fn came_by_a_proxy(parts: &Parts) -> bool {
+    let says =
+        |name: &str| name == "forwarded" || name == "via" || name == "x-real-ip" || name.starts_with("x-forwarded-");
+    parts.headers.keys().any(|name| says(name.as_str()))
 }
 
 impl Guard {

@@ -39,20 +39,28 @@ async fn the_address_of_a_call_is_known_to_policies_and_forwarded_headers_of_str
     stub.put(Instance::running(WEB));
     let own = r#"@id("own") forbid (principal, action, resource) unless { context has sourceIp && context.sourceIp.isLoopback() };"#;
     let installation = Installation::before_stub(&stub).with_policy(own);
+    // Whoever came by a proxy is perhaps not of this machine: without credentials they are nobody.
+    let open = WebServer::start(&installation).await;
+    for header in ["x-forwarded-for", "forwarded", "via", "x-real-ip"] {
+        let call = open.post_newest("tools/list", json!({})).header(header, "192.0.2.7");
+        assert_eq!(call.send().await.unwrap().status(), 401, "{header}");
+    }
+    drop(open);
+    let (installation, token) = with_token(installation, "ann");
     let read = json!({ "name": "ec2_describe_instances", "arguments": { "account": "shop-dev" } });
     let answer = async |server: &WebServer| {
         let call = server.post_newest("tools/call", read.clone()).header("x-forwarded-for", "192.0.2.7");
+        let call = call.bearer_auth(&token);
         call.send().await.unwrap().json::<serde_json::Value>().await.unwrap()["result"]["isError"].clone()
     };
     let server = WebServer::start(&installation).await;
     assert_ne!(answer(&server).await, json!(true), "{}", server.log());
     drop(server);
-    // A proxy that is trusted is believed; then callers need credentials.
-    let (installation, token) = with_token(installation, "ann");
+    // A proxy that is trusted is believed.
     let installation = installation.set("http.trusted_proxies", toml_edit::Array::from_iter(["127.0.0.0/8"]));
     let server = WebServer::start(&installation).await;
     let call = server.post_newest("tools/call", read).header("x-forwarded-for", "127.0.0.1, 192.0.2.7");
-    let refused = call.bearer_auth(token).send().await.unwrap().json::<serde_json::Value>().await.unwrap();
+    let refused = call.bearer_auth(&token).send().await.unwrap().json::<serde_json::Value>().await.unwrap();
     assert_eq!(refused["result"]["isError"], true, "{refused}");
 }
 
