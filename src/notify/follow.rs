@@ -8,6 +8,7 @@ use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
 
 use super::message::{Message, Told};
+use super::post::NotTaken;
 use super::post::Poster;
 use crate::audit::event::{Event, StoredRecord};
 use crate::config::HttpConfig;
@@ -155,13 +156,14 @@ impl Follower {
             .with_total_delay(Some(left));
         let told = (|| self.poster.post(message, self.clock.now()))
             .retry(pauses)
-            .notify(|reason: &String, pause: Duration| {
-                tracing::warn!(receiver, message = message.id, reason, ?pause, "a notification was not taken");
+            .when(|reason: &NotTaken| reason.may_pass)
+            .notify(|reason: &NotTaken, pause: Duration| {
+                tracing::warn!(receiver, message = message.id, %reason, ?pause, "a notification was not taken");
             })
             .await;
         match told {
             Ok(()) => tracing::info!(receiver, message = message.id, "a notification was taken"),
-            Err(reason) => tracing::error!(receiver, message = message.id, reason, "a notification was given up"),
+            Err(reason) => tracing::error!(receiver, message = message.id, %reason, "a notification was given up"),
         }
     }
 }

@@ -47,7 +47,7 @@ impl Poster {
     ///
     /// # Errors
     /// Why it was not taken.
-    pub async fn post(&self, message: &Message, now: Timestamp) -> Result<(), String> {
+    pub async fn post(&self, message: &Message, now: Timestamp) -> Result<(), NotTaken> {
         let seconds = now.as_second();
         let mut request = self
             .http
@@ -59,10 +59,24 @@ impl Poster {
             request = request.header("webhook-signature", secret.sign(&message.id, seconds, &message.body));
         }
         let sent = request.body(message.body.clone()).send().await;
-        let status = sent.map_err(|error| format!("no answer: {}", error.without_url()))?.status();
-        match status.is_success() {
-            true => Ok(()),
-            false => Err(format!("it answered {}", status.as_u16())),
+        let status =
+            sent.map_err(|error| NotTaken { why: format!("no answer: {}", error.without_url()), may_pass: true })?;
+        let status = status.status();
+        if status.is_success() {
+            return Ok(());
         }
+        // What a receiver finds wrong with a message it will find wrong again; those after it must not wait for it.
+        let may_pass = !status.is_client_error() || [408, 425, 429].contains(&status.as_u16());
+        Err(NotTaken { why: format!("it answered {}", status.as_u16()), may_pass })
     }
+}
+
+/// Why a message was not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{why}")]
+pub struct NotTaken {
+    /// What happened, for people.
+    pub why: String,
+    /// True where it may be taken later.
+    pub may_pass: bool,
 }
