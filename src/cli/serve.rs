@@ -1,5 +1,6 @@
 //! `countersign serve`: MCP over standard input and output, or over HTTP (`serve_http`).
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -20,7 +21,13 @@ use crate::ports::StoreError;
 use crate::store::sealing_key;
 
 /// How long running calls are waited for at the end.
-const MOST_GRACE: Duration = Duration::from_secs(30);
+const MOST_GRACE: Duration = Duration::from_secs(905);
+
+/// What an answer of AWS takes to be recorded.
+const LAST_RECORDS: Duration = Duration::from_secs(5);
+
+/// How often plans are looked for that a process left behind which died.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
 
 /// What is served, and where.
 #[derive(Debug, Args)]
@@ -64,7 +71,7 @@ pub(super) fn shared(pipeline: &Pipeline) -> Result<Arc<Shared<Pipeline>>, Failu
 
 /// How long running calls are waited for at the end.
 pub(super) fn grace(pipeline: &Pipeline) -> Duration {
-    pipeline.world().config.limits.call_timeout.min(MOST_GRACE)
+    (pipeline.world().config.limits.call_timeout + LAST_RECORDS).min(MOST_GRACE)
 }
 
 /// What comes before the first request: proofs where they are required, the record of the start, and what goes on beside
@@ -116,14 +123,26 @@ async fn settle_unknown(pipeline: Pipeline) {
             detail: Some("the process that was applying it ended before AWS's answer was on record".to_owned()),
         },
     };
-    let unknown = match world.store.orphans(&orphan).await {
-        Ok(unknown) => unknown,
-        Err(error) => return tracing::error!(%error, "plans left behind can't be looked for"),
-    };
-    for filed in unknown {
-        match reconcile(&filed, &world.witness()).await {
-            Ok(state) => tracing::warn!(plan = %filed.content.id, %state, "a plan's outcome was unknown"),
-            Err(error) => tracing::error!(plan = %filed.content.id, %error, "a plan's outcome can't be settled"),
+    // Other processes share the store, and may die while this one goes on.
+    let mut looks = tokio::time::interval(LOOK_EVERY);
+    let mut told = BTreeSet::new();
+    loop {
+        looks.tick().await;
+        let unknown = match world.store.orphans(&orphan).await {
+            Ok(unknown) => unknown,
+            Err(error) => {
+                tracing::error!(%error, "plans left behind can't be looked for");
+                continue;
+            }
+        };
+        for filed in unknown {
+            if !told.insert(filed.content.id.clone()) {
+                continue;
+            }
+            match reconcile(&filed, &world.witness()).await {
+                Ok(state) => tracing::warn!(plan = %filed.content.id, %state, "a plan's outcome was unknown"),
+                Err(error) => tracing::error!(plan = %filed.content.id, %error, "a plan's outcome can't be settled"),
+            }
         }
     }
 }

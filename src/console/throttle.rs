@@ -1,5 +1,6 @@
 //! Limits how often somebody who isn't signed in may try.
 
+use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
 
@@ -9,7 +10,7 @@ use lru::LruCache;
 /// Tries in a minute from one address.
 const OF_ONE: u32 = 30;
 /// Tries in a minute altogether.
-const OF_ALL: u32 = 300;
+const OF_ALL: u32 = 3000;
 /// Addresses that are remembered.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 
@@ -38,8 +39,19 @@ impl Throttle {
     /// Counts a try. False where it is one too many.
     pub(crate) fn allows(&self, from: &str, now: Timestamp) -> bool {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let one = counts.each.get_or_insert_mut(from.to_owned(), Count::default).more(OF_ONE, now);
+        let one = counts.each.get_or_insert_mut(network(from), Count::default).more(OF_ONE, now);
         one && counts.all.more(OF_ALL, now)
+    }
+}
+
+/// Who has one IPv6 address has a whole /64 of them.
+fn network(from: &str) -> String {
+    match from.parse() {
+        Ok(IpAddr::V6(address)) if address.to_ipv4_mapped().is_none() => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
+        _ => from.to_owned(),
     }
 }
 
@@ -63,8 +75,10 @@ mod tests {
         let now = Timestamp::from_second(1_000_000).unwrap();
         let tries = |from: &str, now| (0..40).filter(|_| throttle.allows(from, now)).count();
         assert_eq!((tries("a", now), tries("b", now)), (30, 30));
-        let rest: usize = (0..20).map(|other| tries(&format!("other-{other}"), now)).sum();
-        assert_eq!(rest, 240);
+        // All of one network's addresses are one.
+        assert_eq!((tries("2001:db8::1", now), tries("2001:db8::2", now), tries("2001:db8:0:1::1", now)), (30, 0, 30));
+        let rest: usize = (0..120).map(|other| tries(&format!("other-{other}"), now)).sum();
+        assert_eq!(rest, 3000 - 120);
         assert_eq!(tries("a", now + SignedDuration::from_mins(1)), 30);
     }
 }

@@ -285,11 +285,25 @@ fn scopes(tool: &Tool, ground: Ground<'_>, allowed: &mut Allowed) -> Result<(), 
             for action in actions {
                 let known = |fact: &ActionFact| same_prefix(&fact.name, action);
                 let regions = if own.iter().any(known) { here.clone() } else { beyond() };
-                allowed.allow(action, arns.iter().cloned(), &regions, conditions.clone());
+                // A bucket's name tells nothing of whose it is.
+                let anywhere = own.iter().any(|fact| known(fact) && !fact.resources.is_empty()) && is_s3(action);
+                let (open, named): (Vec<_>, Vec<_>) = arns.iter().cloned().partition(|arn| anywhere && arn == "*");
+                allowed.allow(action, named, &regions, conditions.clone());
+                if !open.is_empty() {
+                    let mut conditions = conditions.clone();
+                    let account =
+                        (("StringEquals".to_owned(), RESOURCE_ACCOUNT.to_owned()), [ground.account.to_owned()]);
+                    conditions.extend([(account.0, account.1.into())]);
+                    allowed.allow(action, open, &regions, conditions);
+                }
             }
         }
     }
     Ok(())
+}
+
+fn is_s3(action: &str) -> bool {
+    action.split_once(':').is_some_and(|(service, _)| service.eq_ignore_ascii_case("s3"))
 }
 
 /// Allows what a read operation needs: on the target where IAM can say so, else on what the action takes.

@@ -71,7 +71,13 @@ fn linked_files_exist() {
     let links = readme.split("](").skip(1).filter_map(|link| link.split_once(')')).map(|(target, _)| target);
     let local: Vec<&str> = links.filter(|target| !target.starts_with("http")).collect();
     assert!(local.len() > 5, "{local:?}");
+    let headings = readme.lines().filter_map(|line| line.strip_prefix("## "));
+    let headings: Vec<String> = headings.map(|heading| heading.to_lowercase().replace(' ', "-")).collect();
     for target in local {
+        if let Some(heading) = target.strip_prefix('#') {
+            assert!(headings.iter().any(|known| known == heading), "{target} is linked and missing");
+            continue;
+        }
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(target);
         assert!(path.exists(), "{target} is linked and missing");
     }

@@ -37,7 +37,7 @@ impl Machine {
             around: Surroundings { home: Some(home.clone()), working: home.clone(), ..Surroundings::default() },
             aws: AwsHome { home: Some(home), ..AwsHome::default() },
             now: "2026-11-21T18:00:00Z".parse().unwrap(),
-            patience: Duration::from_secs(2),
+            patience: Duration::from_secs(60),
         }
     }
 

@@ -13,6 +13,12 @@
 
   class Trouble extends Error {}
 
+  // A signature that is on its way may have arrived.
+  const lost = (path) =>
+    path.endsWith("/finish")
+      ? "It is not known whether your signature arrived. Reload the page and look before you try again."
+      : "The server can’t be reached. Nothing was signed; try again.";
+
   async function post(path, body) {
     let answer;
     try {
@@ -24,7 +30,7 @@
         body: JSON.stringify(body),
       });
     } catch {
-      throw new Trouble("The server can’t be reached. Nothing was signed; try again.");
+      throw new Trouble(lost(path));
     }
     let told = {};
     try {
@@ -33,7 +39,7 @@
       // What isn't JSON is told by its status.
     }
     if (!answer.ok) {
-      throw new Trouble(told.problem || `The server answered ${answer.status}. Nothing was signed; reload the page.`);
+      throw new Trouble(told.problem || `The server answered ${answer.status}. ${lost(path)}`);
     }
     return told;
   }

@@ -1,6 +1,6 @@
 //! Signing in and out, and enrolling a passkey.
 
-use axum::extract::{Path, RawQuery, Request, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum_extra::extract::cookie::Cookie;
 use http::header::SET_COOKIE;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::decide::Finish;
 use super::{asked, told};
 use crate::console::Console;
-use crate::console::ask::{Form, Open, source};
+use crate::console::ask::{Form, Open};
 use crate::console::trouble::Trouble;
 use crate::console::view::enter;
 
@@ -95,9 +95,7 @@ pub(in crate::console) async fn sign_out(State(console): State<Console>, form: F
 pub(in crate::console) async fn enrol_page(
     State(console): State<Console>,
     Path(token): Path<String>,
-    request: Request,
 ) -> Result<Response, Trouble> {
-    allowed(&console, &source(request.extensions()))?;
     let invitation = console.approvals().invitation(&token).await?;
     let now = console.clock().now();
     Ok(enter::enrol(&invitation, &token, console.host(), console.origin(), now).into_response())

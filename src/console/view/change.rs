@@ -25,11 +25,11 @@ pub(crate) struct Row {
 }
 
 /// The rows of a target: what the call says, beside what is there, then the rest of what is watched.
-pub(crate) fn rows(target: &PlannedTarget, arguments: &Value) -> Vec<Row> {
+pub(crate) fn rows(target: &PlannedTarget, all: &[PlannedTarget], arguments: &Value) -> Vec<Row> {
     let mut rows = Vec::new();
     let mut told = Vec::new();
     for (path, after) in leaves(arguments) {
-        if names(&after, &target.id) || names(&after, &target.arn) {
+        if names(&after, target, all) {
             continue;
         }
         let before = find(&target.state, &path).or_else(|| find(&target.fingerprint, &path));
@@ -83,7 +83,7 @@ fn head(target: &PlannedTarget) -> Markup {
 }
 
 fn body(target: &PlannedTarget, content: &PlanContent) -> Markup {
-    let rows = rows(target, &content.arguments);
+    let rows = rows(target, &content.targets, &content.arguments);
     let (shown, folded) = rows.split_at(rows.len().min(ROWS));
     html! {
         div.arn { (code(&target.arn, LINE)) }
@@ -145,7 +145,7 @@ fn table_row(row: &Row, says: bool) -> Markup {
 }
 
 fn says_nothing(target: &PlannedTarget, content: &PlanContent) -> bool {
-    rows(target, &content.arguments).iter().all(|row| row.after.is_none())
+    rows(target, &content.targets, &content.arguments).iter().all(|row| row.after.is_none())
 }
 
 fn changes(row: &Row) -> bool {
@@ -156,11 +156,15 @@ fn arguments_only(arguments: &Value) -> Vec<Row> {
     leaves(arguments).into_iter().map(|(path, after)| Row { path, before: None, after: Some(after) }).collect()
 }
 
-/// True where an argument does nothing but name the target.
-fn names(argument: &Value, target: &str) -> bool {
+/// True where an argument does nothing but name the target, alone or among `all` of the call's.
+fn names(argument: &Value, target: &PlannedTarget, all: &[PlannedTarget]) -> bool {
+    let is = |item: &Value, target: &PlannedTarget| item.as_str().is_some_and(|t| t == target.id || t == target.arn);
     match argument {
-        Value::String(text) => text == target,
-        Value::Array(items) => items.iter().any(|item| names(item, target)) && items.iter().all(Value::is_string),
+        Value::String(_) => is(argument, target),
+        Value::Array(items) => {
+            items.iter().any(|item| is(item, target))
+                && items.iter().all(|item| all.iter().any(|other| is(item, other)))
+        }
         _ => false,
     }
 }
@@ -208,7 +212,7 @@ mod tests {
         target.state = json!({ "MultiAZ": true, "Scaling": { "Min": 1, "Max": 4 }, "Class": "db.m7g.large" });
         target.fingerprint = json!({ "multiAZ": true, "status": "available" });
         let arguments = json!({ "Name": "orders", "MultiAZ": false, "Scaling": { "Min": 0 }, "Skip": true, "Class": "db.m7g.large" });
-        let told: Vec<String> = rows(&target, &arguments)
+        let told: Vec<String> = rows(&target, std::slice::from_ref(&target), &arguments)
             .iter()
             .map(|row| {
                 format!(

@@ -110,7 +110,7 @@ fn actions(page: &PlanPage, viewer: &Viewer) -> Markup {
         @if page.plan.state == PlanState::Open {
             @if may.approve { (approve(page)) }
             @if may.confirm { (typed(page, "confirm", "Confirm", "You say that you want this, and that the agent may apply it once everything else is there.")) }
-            @if may.apply { (typed(page, "apply", "Apply it now", "It is carried out at AWS at once, in your name.")) }
+            @if may.apply { (typed(page, "apply", "Apply it now", "It is carried out at AWS at once; the record says that you did it, and AWS’s own trail names the one the agent acts for.")) }
             @if !may.something() && !may.why_not.is_empty() { p.calm { "You can’t sign this: " (may.why_not) "." } }
             @if !may.something() && page.standing.complete { p.calm { "Everything is there; the agent can apply it." } }
             @if may.reject { (reject(page, viewer)) }

@@ -332,6 +332,7 @@ fn invitation() -> Invitation {
         standing,
         at: now(),
         expires_at: now() + SignedDuration::from_hours(23),
+        by: None,
     }
 }
 
