@@ -82,7 +82,7 @@ pub(crate) async fn in_call(
             let content = answer.get("content").cloned().unwrap_or(json!({}));
             format!("{before}action={action}, content={content}")
         }
-        None => format!("{before}{}", answer["content"]["text"].as_str().unwrap_or_default()),
+        None => format!("{before}{}", said(&answer, "/content/text").unwrap_or_default()),
     })
 }
 
@@ -163,7 +163,7 @@ pub(crate) fn across_calls(
             None => (json!({ "user_name": asks("What is your name?", "name", "string") }), None),
         },
         "test_input_required_result_sampling" => match answers.get("capital_question") {
-            Some(answer) => return text(answer["content"]["text"].as_str().unwrap_or_default()),
+            Some(answer) => return text(said(answer, "/content/text").unwrap_or_default()),
             None => (json!({ "capital_question": sampling("What is the capital of France?", 100) }), None),
         },
         "test_input_required_result_list_roots" => match answers.get("client_roots") {
@@ -191,7 +191,12 @@ pub(crate) fn across_calls(
         }
         "test_input_required_result_multi_round" => {
             match (round, answered("step1", "name"), answered("step2", "color")) {
-                (2, _, Some(color)) => return text(format!("{} likes {color}", state.unwrap_or_default()["name"])),
+                (2, _, Some(color)) => {
+                    return text(format!(
+                        "{} likes {color}",
+                        state.unwrap_or_default().get("name").unwrap_or(&Value::Null)
+                    ));
+                }
                 (1, Some(name), _) => (
                     json!({ "step2": asks("Step 2: What is your favorite color?", "color", "string") }),
                     Some(seal(json!({ "round": 2, "name": name }))?),
@@ -225,7 +230,7 @@ pub(crate) fn across_calls(
 /// The same for a prompt.
 pub(crate) fn prompt_across_calls(params: GetPromptRequestParams) -> Result<GetPromptResponse, ErrorData> {
     let answers = params.input_responses.unwrap_or_default();
-    match answers.get("user_context").and_then(|answer| answer["content"]["context"].as_str()) {
+    match answers.get("user_context").and_then(|answer| said(answer, "/content/context")) {
         Some(about) => {
             let message = json!({ "role": "user", "content": { "type": "text", "text": format!("About {about}") } });
             Ok(made::<GetPromptResult>(json!({ "resultType": "complete", "messages": [message] }))?.into())
@@ -235,4 +240,8 @@ pub(crate) fn prompt_across_calls(params: GetPromptRequestParams) -> Result<GetP
             Ok(InputRequiredResult::new(Some(made(questions)?), None).into())
         }
     }
+}
+
+fn said<'a>(answer: &'a Value, pointer: &str) -> Option<&'a str> {
+    answer.pointer(pointer).and_then(Value::as_str)
 }

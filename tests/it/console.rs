@@ -76,7 +76,7 @@ async fn parked(agent: &Session, account: &str, id: &str) -> Value {
 }
 
 /// The browser; where there is none the test is skipped, loudly, but for where everything must be tested.
-fn browser() -> Option<PathBuf> {
+pub(crate) fn browser() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
     let found = std::env::split_paths(&path)

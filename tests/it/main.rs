@@ -7,6 +7,8 @@
     clippy::string_slice,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::print_stderr,
+    clippy::print_stdout,
     reason = "clippy.toml allows these in test functions only, not in what they share"
 )]
 

@@ -5,19 +5,14 @@ use countersign::auth::token::NewToken;
 use countersign::sandbox::PROD;
 use tokio::process::Command;
 
+use crate::console::browser;
 use crate::support::clouds::{create_table, table_exists};
 use crate::support::serving::{Serving, free_port};
 use crate::support::{Installation, repository, sandbox};
 
 #[tokio::test]
 async fn an_agent_asks_and_two_people_sign() {
-    let chromium = std::env::var_os("CHROMIUM").unwrap_or_else(|| "/usr/bin/chromium".into());
-    if !std::path::Path::new(&chromium).exists() {
-        // Everywhere else it is a tool that one may not have.
-        assert!(std::env::var_os("CI").is_none(), "CI has no Chromium at {chromium:?}");
-        eprintln!("SKIPPED: there is no Chromium at {chromium:?}; install it, or name it in CHROMIUM");
-        return;
-    }
+    let Some(chromium) = browser() else { return };
     let python = repository().join(".venv/bin/python");
     assert!(python.exists(), "there is no `.venv`: run `make venv`");
     let table = "second-person";
@@ -32,7 +27,10 @@ async fn an_agent_asks_and_two_people_sign() {
         .set("http.tokens.ann.expires", "2099-01-01T00:00:00Z");
     let serving = Serving::start(&installation, port).await;
     let mut story = Command::new(python);
-    story.arg(repository().join("tests/python/second_person.py")).arg(env!("CARGO_BIN_EXE_countersign"));
+    story
+        .env("CHROMIUM", chromium)
+        .arg(repository().join("tests/python/second_person.py"))
+        .arg(env!("CARGO_BIN_EXE_countersign"));
     story.arg(installation.config()).args([serving.origin(), token.reveal(), table]);
     let told = story.output().await.unwrap();
     let text = format!("{}{}", String::from_utf8_lossy(&told.stdout), String::from_utf8_lossy(&told.stderr));

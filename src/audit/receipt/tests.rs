@@ -388,7 +388,8 @@ fn who_signs_was_let_in_and_not_revoked() {
 
 #[test]
 fn what_was_carried_out_is_the_plan() {
-    let edits: [(fn(&mut What), &str); 5] = [
+    type Edit = fn(&mut What);
+    let edits: [(Edit, &str); 5] = [
         (
             |what| {
                 if let What::Intent { targets, .. } = what {

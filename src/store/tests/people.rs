@@ -241,7 +241,7 @@ async fn a_change_is_what_was_proposed_and_signed_by_an_admin() {
     let before = intact(&store).await;
     let invite = PeopleChange::Invite(standing("dana", false));
     let proposed = propose(&store, &invite).await.unwrap();
-    assert_eq!(store.proposals(after(6)).await.unwrap(), [proposed.clone()]);
+    assert_eq!(store.proposals(after(6)).await.unwrap(), std::slice::from_ref(&proposed));
     assert!(store.proposals(after(600)).await.unwrap().is_empty());
 
     let right = Saying::People { change: proposed.digest().unwrap() };

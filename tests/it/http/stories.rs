@@ -153,7 +153,8 @@ async fn clients_are_told_of_other_tools_in_every_version() {
     older.told_of_other_tools().await;
     while !heard.contains("notifications/tools/list_changed") {
         let chunk = tokio::time::timeout(std::time::Duration::from_secs(20), newest.chunk()).await;
-        heard += &String::from_utf8(chunk.unwrap_or_else(|_| panic!("{heard}")).unwrap().unwrap().to_vec()).unwrap();
+        let chunk = chunk.unwrap_or_else(|_| panic!("{heard}")).unwrap().unwrap();
+        heard += std::str::from_utf8(&chunk).unwrap();
     }
     assert!(heard.contains("notifications/subscriptions/acknowledged"), "{heard}");
 }

@@ -159,7 +159,7 @@ impl Approver {
 
     async fn csrf(&self) -> String {
         let page = self.page("/people").await;
-        let (_, after) = page.split_once("data-csrf=\"").unwrap_or_else(|| ("", "\""));
+        let (_, after) = page.split_once("data-csrf=\"").unwrap_or(("", "\""));
         after.split('"').next().unwrap().to_owned()
     }
 

@@ -166,7 +166,8 @@ pub(crate) fn authorized(request: RequestBuilder, token: Option<&str>) -> Reques
 /// Gives somebody a token for the test agent.
 pub(crate) fn with_token(installation: Installation, human: &str) -> (Installation, String) {
     let token = NewToken::random().unwrap();
-    let tomorrow = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24);
+    let tomorrow =
+        countersign::ports::Clock::now(&countersign::clock::SystemClock) + jiff::SignedDuration::from_hours(24);
     let key = |name: &str| format!("http.tokens.{human}.{name}");
     let installation = installation
         .set(&key("sha256"), token.sha256())
