@@ -86,8 +86,38 @@ impl Approvals {
         self.check(&plan.content.id, &plan.digest, who, kind).await.map(|_| ())
     }
 
+    /// What somebody who is signed in tried and may not: on record, as every refusal. The answer is the same where that
+    /// fails.
+    pub(super) async fn refused<T>(
+        &self,
+        who: &Human,
+        plan: Option<&PlanId>,
+        done: Result<T, NotDone>,
+    ) -> Result<T, NotDone> {
+        if let Err(not) = &done {
+            let (code, message) = (not.code().to_owned(), not.to_string());
+            let what = What::NotSigned { by: who.clone(), plan: plan.cloned(), code, message };
+            if let Err(error) = self.store.append(vec![self.event(what)]).await {
+                tracing::error!(%error, by = %who, "a refusal at the console can't be recorded");
+            }
+        }
+        done
+    }
+
     /// Begins to sign. `shown` is the digest of the plan on the page, `typed` what was typed where a text is asked for.
     pub async fn begin_sign(
+        &self,
+        plan: &PlanId,
+        shown: &Digest,
+        who: &Human,
+        kind: GrantKind,
+        typed: Option<&str>,
+    ) -> Result<Asked, NotDone> {
+        let begun = self.begin(plan, shown, who, kind, typed).await;
+        self.refused(who, Some(plan), begun).await
+    }
+
+    async fn begin(
         &self,
         plan: &PlanId,
         shown: &Digest,
@@ -115,7 +145,20 @@ impl Approvals {
     pub async fn finish_sign(&self, ceremony: &str, who: &Human, answer: &Value) -> Result<GrantRecord, NotDone> {
         let taken = self.ceremonies.take(ceremony, &Owner::Person(who.clone()), self.clock.now())?;
         let Asks::Plan { statement, kind, plan, digest } = taken else { return Err(NotDone::NotBegun) };
-        let (plan, person) = self.check(&plan, &digest, who, kind).await?;
+        let finished = self.finish(statement, kind, &plan, digest, who, answer).await;
+        self.refused(who, Some(&plan), finished).await
+    }
+
+    async fn finish(
+        &self,
+        statement: Statement,
+        kind: GrantKind,
+        plan: &PlanId,
+        digest: Digest,
+        who: &Human,
+        answer: &Value,
+    ) -> Result<GrantRecord, NotDone> {
+        let (plan, person) = self.check(plan, &digest, who, kind).await?;
         self.check_read(&plan, who)?;
         let signed = self.verify(&statement, &person, answer).await?;
         let now = self.clock.now();

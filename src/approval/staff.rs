@@ -162,7 +162,8 @@ impl Approvals {
         let taken = self.ceremonies.take(ceremony, &Owner::Person(admin.clone()), now)?;
         let Asks::People { statement, proposal } = taken else { return Err(NotDone::NotBegun) };
         let person = self.admin(admin).await?;
-        let signed = self.verify(&statement, &person, answer).await?;
+        let signed = self.verify(&statement, &person, answer).await;
+        let signed = self.refused(admin, None, signed).await?;
         let change = proposal.change;
         let (invitation, link) = self.office().invitation(&change, Some(admin), now)?.unzip();
         let what = What::PeopleChanged {
@@ -240,7 +241,8 @@ impl Approvals {
         if !statement.by.as_str().is_empty() && person.name != statement.by {
             return Err(NotSigned::UnknownPasskey.into());
         }
-        let signed = self.verify(&statement, &person, answer).await?;
+        let signed = self.verify(&statement, &person, answer).await;
+        let signed = self.refused(&person.name, None, signed).await?;
         let what = What::SignedIn { by: person.name.clone(), passkey: signed.passkey.id };
         self.store.append(vec![self.event(what)]).await?;
         Ok(person)

@@ -129,6 +129,17 @@ pub enum What {
         /// The statement, the public key and the signature.
         signed: Box<Signed>,
     },
+    /// What somebody tried at the console, and may not, or what was no signature of theirs.
+    NotSigned {
+        /// Who, as they are signed in.
+        by: Human,
+        /// The plan; `None` where it was about something else.
+        plan: Option<PlanId>,
+        /// The kind of refusal, such as `own_plan`.
+        code: String,
+        /// What they were told.
+        message: String,
+    },
     /// Somebody rejected a plan; it can't be applied any more.
     Rejected {
         /// The plan.

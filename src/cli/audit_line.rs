@@ -85,6 +85,11 @@ fn what(what: &What) -> String {
             let (by, seconds) = (quoted(by.as_str(), NAME), answered_after_ms / 1000);
             format!("signed       {plan}  {what} by {by} after {seconds} s")
         }
+        What::NotSigned { by, plan, code, message } => {
+            let plan = plan.as_ref().map(|plan| format!("{}  ", quoted(plan.as_str(), NAME))).unwrap_or_default();
+            let (by, code) = (quoted(by.as_str(), NAME), quoted(code, NAME));
+            format!("not signed   {plan}by {by}, {code}: {}", quoted(message, MESSAGE))
+        }
         What::Rejected { plan, by, reason, .. } => {
             format!("rejected     {plan}  by {}: {}", quoted(by.as_str(), NAME), quoted(reason, MESSAGE))
         }
@@ -257,6 +262,12 @@ mod tests {
                 by: Human::new("bob\u{202e}"),
                 answered_after_ms: 61_500,
                 signed: signed.clone(),
+            },
+            What::NotSigned {
+                by: Human::new("ann\n"),
+                plan: Some(parked.clone()),
+                code: "own_plan".into(),
+                message: "the plan is made for `ann\u{1b}[2J`".into(),
             },
             What::Rejected { plan: parked, digest, by: Human::new("cleo\u{200b}"), reason: "no,\r\u{1b}]0;x".into() },
             What::PeopleProposed { proposal },

@@ -15,7 +15,7 @@ use crate::names::Human;
 use crate::ports::Store;
 
 /// How often the store is asked.
-const EVERY: Duration = Duration::from_secs(1);
+const EVERY: Duration = Duration::from_secs(2);
 /// How often a stream looks whether its session still is one.
 const AGAIN: Duration = Duration::from_secs(20);
 /// Streams of one person.

@@ -160,8 +160,11 @@ fn is_of(what: &What, id: &str) -> bool {
         | What::Rejected { plan, .. }
         | What::Intent { plan, .. }
         | What::Outcome { plan, .. }
+        | What::Waited { plan, .. }
         | What::Reconciled { plan, .. } => plan.as_str() == id,
-        What::Refused { plan, .. } => plan.as_ref().is_some_and(|plan| plan.as_str() == id),
+        What::Refused { plan, .. } | What::NotSigned { plan, .. } => {
+            plan.as_ref().is_some_and(|plan| plan.as_str() == id)
+        }
         _ => false,
     }
 }

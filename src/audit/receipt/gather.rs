@@ -38,6 +38,7 @@ pub(super) fn about(what: &What) -> Option<(&PlanId, Option<Digest>)> {
         What::Outcome { plan, .. }
         | What::Waited { plan, .. }
         | What::Reconciled { plan, .. }
+        | What::NotSigned { plan: Some(plan), .. }
         | What::Refused { plan: Some(plan), .. } => Some((plan, None)),
         _ => None,
     }

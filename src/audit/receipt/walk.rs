@@ -79,6 +79,7 @@ impl<'a> Walk<'a> {
             | What::Asked { .. }
             | What::Parked { .. }
             | What::Refused { .. }
+            | What::NotSigned { .. }
             | What::CheckpointKey { .. } => Ok(()),
             What::Confirmed { answered_after_ms, .. } => {
                 let human = self.content.human.clone();

@@ -319,7 +319,7 @@
     stream = new EventSource("/events");
     stream.onmessage = () => {
       clearTimeout(soon);
-      soon = setTimeout(() => refresh(false), 150);
+      soon = setTimeout(() => refresh(false), 1000);
     };
     stream.onerror = () => {
       // Closed for good, as when the session has ended or too many pages are open: look again when somebody does.

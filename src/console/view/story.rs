@@ -62,6 +62,9 @@ fn line(what: &What, here: &str) -> Markup {
                 b.good { (signed(*kind)) } " by " (name(by.as_str())) " with a passkey, after " (answered_after_ms / 1000) " s on its page"
                 (of(plan.as_str()))
             },
+            What::NotSigned { by, message, .. } => {
+                b.bad { "not signed" } " by " (name(by.as_str())) ": " (prose_line(message, LINE))
+            },
             What::Rejected { plan, by, reason, .. } => {
                 b.bad { "rejected" } " by " (name(by.as_str())) ": " (prose_line(reason, LINE)) (of(plan.as_str()))
             },
@@ -75,6 +78,7 @@ fn line(what: &What, here: &str) -> Markup {
             What::Reconciled { plan, result, detail } => {
                 (outcome(*result)) ", settled: " (prose_line(detail, LINE)) (of(plan.as_str()))
             },
+            What::Waited { plan, detail, .. } => { b { "waited" } ": " (prose_line(detail, LINE)) (of(plan.as_str())) },
             What::BreakerOpened { scope, why } => { b.bad { "breaker opened" } " for " (name(&scope.to_string())) ": " (prose_line(why, LINE)) },
             What::BreakerClosed { scope, by, .. } => { b { "breaker closed" } " for " (name(&scope.to_string())) " by " (name(by)) },
             _ => { b { "server" } " event" },
