@@ -215,3 +215,14 @@ async fn without_a_store_nothing_is_signed() {
     assert_eq!(code(approvals.begin_sign_in(None).await), "failed");
     assert_eq!(code(approvals.invitation("token").await), "failed");
 }
+
+#[tokio::test]
+async fn what_somebody_may_not_is_on_record() {
+    let mut desk = Desk::staffed().await;
+    let plan = desk.plan(Effect::Destructive).await;
+    assert_eq!(code(desk.sign(&plan, "bob", GrantKind::Application).await), "not_needed");
+    let last = desk.store.head().await.unwrap().seq;
+    let event: Event = serde_json::from_str(&desk.store.records(last, 1).await.unwrap()[0].event).unwrap();
+    let What::NotSigned { by, plan: about, code, .. } = event.what else { panic!("{event:?}") };
+    assert_eq!((by, about, code.as_str()), (human("bob"), Some(plan.content.id.clone()), "not_needed"));
+}
