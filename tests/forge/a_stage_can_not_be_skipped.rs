@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use countersign::approval::redeem::ApprovedPlan;
+use countersign::aws::models::Models;
 use countersign::call::resolve::ResolvedCall;
 use countersign::call::validate::ValidatedCall;
 use countersign::config::BudgetsConfig;
@@ -22,8 +23,8 @@ async fn unapproved(plan: Plan, cloud: &dyn Cloud, store: &Arc<dyn Store>, clock
     let _armed = arm(plan, cloud, store, clock, &BudgetsConfig::default()).await;
 }
 
-async fn unarmed(approved: ApprovedPlan) {
-    let _outcome = run(approved).await;
+async fn unarmed(approved: ApprovedPlan, models: &Models) {
+    let _outcome = run(approved, models, 1024).await;
 }
 
 fn unresolved(call: ValidatedCall) -> ResolvedCall {

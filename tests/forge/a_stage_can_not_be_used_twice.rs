@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use countersign::approval::redeem::ApprovedPlan;
+use countersign::aws::models::Models;
 use countersign::config::BudgetsConfig;
 use countersign::execute::arm::{ArmedCall, arm};
 use countersign::execute::run::run;
@@ -13,9 +14,9 @@ async fn two_calls_for_one(approved: ApprovedPlan, cloud: &dyn Cloud, store: &Ar
     let _second = arm(approved, cloud, store, clock, &BudgetsConfig::default()).await;
 }
 
-async fn sent_twice(armed: ArmedCall) {
-    let _first = run(armed).await;
-    let _second = run(armed).await;
+async fn sent_twice(armed: ArmedCall, models: &Models) {
+    let _first = run(armed, models, 1024).await;
+    let _second = run(armed, models, 1024).await;
 }
 
 fn main() {}
