@@ -183,24 +183,6 @@ fn changes(operation: &OperationId, words: &[String]) -> bool {
 }
 
 /// The words of a name in lower case: `DeleteDBInstance` is delete, db, instance.
-pub(crate) fn words(name: &str) -> Vec<String> {
-    let letters: Vec<char> = name.chars().collect();
-    let mut words: Vec<String> = Vec::new();
-    let mut word = String::new();
-    for (index, letter) in letters.iter().enumerate() {
-        if !letter.is_alphanumeric() {
-            words.extend((!word.is_empty()).then(|| std::mem::take(&mut word)));
-            continue;
-        }
-        let before = index.checked_sub(1).and_then(|before| letters.get(before));
-        let after = letters.get(index + 1);
-        let starts = letter.is_uppercase()
-            && (before.is_some_and(|before| !before.is_uppercase()) || after.is_some_and(|after| after.is_lowercase()));
-        if starts && !word.is_empty() {
-            words.push(std::mem::take(&mut word));
-        }
-        word.extend(letter.to_lowercase());
-    }
-    words.extend((!word.is_empty()).then_some(word));
-    words
+fn words(name: &str) -> Vec<String> {
+    crate::text::words::words(name).into_iter().map(|word| word.to_lowercase()).collect()
 }

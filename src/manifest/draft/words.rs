@@ -1,37 +1,13 @@
 //! Names of AWS's taken apart: verbs, nouns, and which of two names mean the same thing.
 
+pub(super) use crate::text::words::words;
+
 /// Words that stand before the verb.
 const BEFORE_VERB: [&str; 4] = ["Admin", "Batch", "Bulk", "Force"];
 
 /// What ends the name of a member that names a thing.
 const NAMING_ENDS: [&str; 12] =
     ["identifiers", "identifier", "names", "name", "arns", "arn", "urls", "url", "ids", "id", "numbers", "number"];
-
-/// The words of a name as they are written: `DeleteDBInstance` is Delete, DB, Instance.
-pub(super) fn words(name: &str) -> Vec<String> {
-    let letters: Vec<char> = name.chars().collect();
-    let mut words: Vec<String> = Vec::new();
-    let mut word = String::new();
-    for (index, letter) in letters.iter().enumerate() {
-        if !letter.is_alphanumeric() {
-            words.extend((!word.is_empty()).then(|| std::mem::take(&mut word)));
-            continue;
-        }
-        let before = index.checked_sub(1).and_then(|before| letters.get(before));
-        let after = letters.get(index + 1);
-        // The `s` of `VPCs` begins no word.
-        let plural = after == Some(&'s') && letters.get(index + 2).is_none_or(|next| next.is_uppercase());
-        let starts = letter.is_uppercase()
-            && (before.is_some_and(|before| !before.is_uppercase())
-                || (after.is_some_and(|after| after.is_lowercase()) && !plural));
-        if starts && !word.is_empty() {
-            words.push(std::mem::take(&mut word));
-        }
-        word.push(*letter);
-    }
-    words.extend((!word.is_empty()).then_some(word));
-    words
-}
 
 /// `DeleteDBInstance` is `delete_db_instance`.
 pub(super) fn snake(name: &str) -> String {
