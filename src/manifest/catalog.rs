@@ -92,13 +92,7 @@ impl Catalog {
         let mut problems = Problems::new();
         let own = from_folders(paths, facts, &mut problems);
         let count = own.len();
-        let replaced = |draft: &Draft| own.iter().any(|own| own.tool.name == draft.tool.name);
-        let mut drafts: Vec<Draft> =
-            compiled(shipped_sources(), None, &mut problems).into_iter().filter(|draft| !replaced(draft)).collect();
-        drafts.extend(own);
-        if let Err(found) = compile::seal(drafts) {
-            problems.extend(found);
-        }
+        seal_among_shipped(own, &mut problems);
         problems.or(count)
     }
 
@@ -106,13 +100,7 @@ impl Catalog {
     pub fn check_text(path: &str, text: &str, models: &Models, iam: &IamFacts) -> Result<(), Problems> {
         let mut problems = Problems::new();
         let own = compiled(vec![Source::new(path, text)], Some(Facts { models, iam }), &mut problems);
-        let replaced = |draft: &Draft| own.iter().any(|own| own.tool.name == draft.tool.name);
-        let mut drafts: Vec<Draft> =
-            compiled(shipped_sources(), None, &mut problems).into_iter().filter(|draft| !replaced(draft)).collect();
-        drafts.extend(own);
-        if let Err(found) = compile::seal(drafts) {
-            problems.extend(found);
-        }
+        seal_among_shipped(own, &mut problems);
         problems.or(())
     }
 
@@ -217,6 +205,17 @@ fn shipped_sources() -> Vec<Source> {
 }
 
 /// Compiles files, side by side: that is most of what a start takes. Their order stays.
+/// Holds manifests against the shipped ones that none of them replaces.
+fn seal_among_shipped(own: Vec<Draft>, problems: &mut Problems) {
+    let replaced = |draft: &Draft| own.iter().any(|own| own.tool.name == draft.tool.name);
+    let mut drafts: Vec<Draft> =
+        compiled(shipped_sources(), None, problems).into_iter().filter(|draft| !replaced(draft)).collect();
+    drafts.extend(own);
+    if let Err(found) = compile::seal(drafts) {
+        problems.extend(found);
+    }
+}
+
 fn compiled(sources: Vec<Source>, facts: Option<Facts<'_>>, problems: &mut Problems) -> Vec<Draft> {
     let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get().min(MOST_THREADS));
     let share = sources.len().div_ceil(threads).max(1);
