@@ -11,9 +11,7 @@ use crate::cli::aws_files::sounds_like_admin;
 use crate::cli::iam::Bench;
 use crate::cli::iam::check::differences;
 use crate::config::Account;
-use crate::credentials::session_policy::SessionPolicy;
-use crate::names::{CallId, Region};
-use crate::ports::{Cloud, CloudError, Purpose, SessionRequest};
+use crate::ports::{Cloud, CloudError, Purpose};
 use crate::roles::role::word;
 
 /// AWS refuses signatures that are further off than five minutes; what is half of that is told.
@@ -106,7 +104,7 @@ async fn roles(bench: &Bench, account: &Account, own: &OwnIdentity, patience: Du
             let says = format!("{name}: no role to {} is configured, so calls use the server's own identity and AWS narrows nothing", verb(purpose));
             return Finding::warning(About::Aws, says, format!("`countersign iam template --account {name}` makes both"));
         };
-        match within(patience, bench.cloud.open(request(bench, account, region, purpose))).await {
+        match within(patience, bench.cloud.open(bench.session(account.clone(), region.clone(), purpose))).await {
             Ok(_) => Finding::ok(About::Aws, format!("{name}: {role} can be assumed")),
             Err(error) => Finding::problem(About::Aws, format!("{name}: {error}"), format!(
                 "`countersign iam template --account {name} --trust {}` makes roles that this server can assume", principal(&own.arn)
@@ -168,20 +166,6 @@ fn shown(lines: &[String]) -> String {
         shown.push(format!("- and {more} more"));
     }
     shown.join("\n")
-}
-
-fn request(bench: &Bench, account: &Account, region: &Region, purpose: Purpose) -> SessionRequest {
-    SessionRequest {
-        account: account.clone(),
-        region: region.clone(),
-        purpose,
-        policy: SessionPolicy::nothing(),
-        call: CallId::fresh(),
-        human: bench.config.caller.human.clone(),
-        agent: bench.config.caller.agent.clone(),
-        plan: None,
-        ticket: None,
-    }
 }
 
 fn verb(purpose: Purpose) -> &'static str {

@@ -13,9 +13,8 @@ use crate::aws::cloud::AwsCloud;
 use crate::cli::Failure;
 use crate::clock::SystemClock;
 use crate::config::Account;
-use crate::credentials::session_policy::SessionPolicy;
-use crate::names::{CallId, OperationId};
-use crate::ports::{Cloud, CloudError, CloudSession, Purpose, SessionRequest};
+use crate::names::OperationId;
+use crate::ports::{Cloud, CloudError, CloudSession, Purpose};
 use crate::roles::compare::{Difference, Wanted, compare};
 use crate::roles::deployed::{Bounds, Deployed, Policy};
 use crate::roles::role::word;
@@ -123,17 +122,8 @@ async fn findings(reader: &Reader, role: &str, wanted: Wanted<'_>) -> Result<Fin
 /// A session with an identity of the account itself: it is the roles that are looked at.
 async fn open(profile: Option<&str>, bench: &Bench, account: &Account) -> Result<Arc<dyn CloudSession>, Failure> {
     let region = account.regions.first().ok_or("the account has no region")?.clone();
-    let request = SessionRequest {
-        account: Account { read_role: None, change_role: None, ..account.clone() },
-        region,
-        purpose: Purpose::Read,
-        policy: SessionPolicy::nothing(),
-        call: CallId::fresh(),
-        human: bench.config.caller.human.clone(),
-        agent: bench.config.caller.agent.clone(),
-        plan: None,
-        ticket: None,
-    };
+    let of_itself = Account { read_role: None, change_role: None, ..account.clone() };
+    let request = bench.session(of_itself, region, Purpose::Read);
     let opened = match profile {
         None => bench.cloud.open(request).await,
         Some(profile) => {

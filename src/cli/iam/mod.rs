@@ -17,9 +17,10 @@ use crate::aws::iam::IamFacts;
 use crate::aws::models::{Models, nearest};
 use crate::clock::SystemClock;
 use crate::config::{Account, Config};
+use crate::credentials::session_policy::SessionPolicy;
 use crate::manifest::catalog::Catalog;
-use crate::names::{OperationId, Region};
-use crate::ports::Cloud;
+use crate::names::{CallId, OperationId, Region};
+use crate::ports::{Cloud, Purpose, SessionRequest};
 use crate::roles::needs::{Escalation, Families, Ground, Needs};
 
 /// `countersign iam ...`
@@ -87,6 +88,21 @@ impl Bench {
         let catalog = Catalog::load(&config.manifests, &models, &iam)?;
         let cloud = Arc::new(AwsCloud::new(&config, models.clone(), Arc::new(SystemClock)));
         Ok(Self { config, models, iam, catalog, cloud })
+    }
+
+    /// For a session that the operator opens, without a call of any agent.
+    pub(in crate::cli) fn session(&self, account: Account, region: Region, purpose: Purpose) -> SessionRequest {
+        SessionRequest {
+            account,
+            region,
+            purpose,
+            policy: SessionPolicy::nothing(),
+            call: CallId::fresh(),
+            human: self.config.caller.human.clone(),
+            agent: self.config.caller.agent.clone(),
+            plan: None,
+            ticket: None,
+        }
     }
 
     fn account(&self, name: Option<&str>) -> Result<&Account, Failure> {
