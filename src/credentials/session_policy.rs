@@ -289,17 +289,17 @@ fn scopes(tool: &Tool, ground: Ground<'_>, allowed: &mut Allowed) -> Result<(), 
                 let anywhere = own.iter().any(|fact| known(fact) && !fact.resources.is_empty()) && is_s3(action);
                 let (open, named): (Vec<_>, Vec<_>) = arns.iter().cloned().partition(|arn| anywhere && arn == "*");
                 allowed.allow(action, named, &regions, conditions.clone());
-                if !open.is_empty() {
-                    let mut conditions = conditions.clone();
-                    let account =
-                        (("StringEquals".to_owned(), RESOURCE_ACCOUNT.to_owned()), [ground.account.to_owned()]);
-                    conditions.extend([(account.0, account.1.into())]);
-                    allowed.allow(action, open, &regions, conditions);
-                }
+                let owned = conditions.clone().into_iter().chain(owned_here(ground)).collect();
+                allowed.allow(action, open, &regions, owned);
             }
         }
     }
     Ok(())
+}
+
+/// That a resource belongs to the call's own account, for those whose ARN doesn't say.
+fn owned_here(ground: Ground<'_>) -> Conditions {
+    Conditions::from([(("StringEquals".to_owned(), RESOURCE_ACCOUNT.to_owned()), [ground.account.to_owned()].into())])
 }
 
 fn is_s3(action: &str) -> bool {
@@ -319,9 +319,8 @@ fn read(operation: &OperationId, tool: &Tool, ground: Ground<'_>, allowed: &mut 
             let target = Target::of(tool, context)?;
             let resources = resources_of(action, target.as_ref(), ground);
             let (unowned, owned): (Vec<_>, Vec<_>) = resources.into_iter().partition(|arn| names_no_account(arn));
-            let own = (("StringEquals".to_owned(), RESOURCE_ACCOUNT.to_owned()), [ground.account.to_owned()].into());
             allowed.allow(&action.name, owned, &regions, Conditions::new());
-            allowed.allow(&action.name, unowned, &regions, Conditions::from([own]));
+            allowed.allow(&action.name, unowned, &regions, owned_here(ground));
         }
     }
     Ok(())
