@@ -13,9 +13,10 @@ use serde_json::{Value, json};
 
 use crate::approval::people::{Approver, Invitation, Passkey, PeopleChange, Proposal};
 use crate::audit::event::{Event, Head, StoredRecord};
+use crate::config::Account;
 use crate::credentials::session_policy::SessionPolicy;
 use crate::digest::{Digest, NotCanonical, canonical_json};
-use crate::names::{Agent, Effect, Human, OperationId, PlanId, ProposalId, Region, SessionId, Stage};
+use crate::names::{Agent, CallId, Effect, Human, OperationId, PlanId, ProposalId, Region, SessionId, Stage};
 use crate::plan::filed::{DryRun, FiledPlan, Obligation, PlanContent, PlanState, PlannedAccount, PlannedTarget, Undo};
 use crate::ports::{
     Breaker, BreakerScope, Claim, Clock, Cloud, CloudError, CloudReply, CloudSession, Counted, CredentialsNote,
@@ -235,6 +236,29 @@ impl CloudSession for FakeSession {
 /// A session policy of any text, for sessions that a test opens by itself.
 pub fn session_policy(text: &str) -> SessionPolicy {
     SessionPolicy::of_text(text)
+}
+
+/// A session for reading in an account without roles, for tests that open one by themselves.
+pub fn reading() -> SessionRequest {
+    SessionRequest {
+        account: Account {
+            name: "shop-dev".to_owned(),
+            id: "210987654321".to_owned(),
+            stage: Stage::Dev,
+            regions: Vec::new(),
+            read_role: None,
+            change_role: None,
+            external_id: None,
+        },
+        region: Region::new("eu-central-1"),
+        purpose: Purpose::Read,
+        policy: session_policy("{}"),
+        call: CallId::fresh(),
+        human: Human::new("ann"),
+        agent: Agent::new("agent"),
+        plan: None,
+        ticket: None,
+    }
 }
 
 /// A store of which everything fails, as on a full or broken disk.

@@ -116,9 +116,8 @@ mod tests {
     use super::*;
     use crate::manifest::expression::Expression;
     use crate::manifest::template::Template;
-    use crate::names::{Agent, CallId, Human, Region, Stage};
-    use crate::ports::{Cloud, Purpose, SessionRequest};
-    use crate::testing::{FakeCloud, session_policy};
+    use crate::ports::Cloud;
+    use crate::testing::{FakeCloud, reading};
 
     fn tags(all: &[(&str, &str)]) -> Tags {
         all.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
@@ -175,26 +174,7 @@ mod tests {
     }
 
     async fn from(operation: &str, cloud: &FakeCloud) -> Result<Tags, String> {
-        let request = SessionRequest {
-            account: crate::config::Account {
-                name: "shop-dev".to_owned(),
-                id: "210987654321".to_owned(),
-                stage: Stage::Dev,
-                regions: Vec::new(),
-                read_role: None,
-                change_role: None,
-                external_id: None,
-            },
-            region: Region::new("eu-central-1"),
-            purpose: Purpose::Read,
-            policy: session_policy("{}"),
-            call: CallId::fresh(),
-            human: Human::new("ann"),
-            agent: Agent::new("agent"),
-            plan: None,
-            ticket: None,
-        };
-        let reader = cloud.open(request).await.unwrap();
+        let reader = cloud.open(reading()).await.unwrap();
         let models = Models::embedded().unwrap();
         read(&how(operation), &*reader, &models, json!({ "Of": "it" })).await.map_err(|error| error.to_string())
     }

@@ -65,18 +65,11 @@ impl SoftKey {
         let mut object = vec![0xa3];
         object.extend(b"\x63fmt\x64none\x67attStmt\xa0\x68authData");
         object.extend(byte_string(&data)?);
-        Ok(json!({
-            "id": BASE64.encode(&self.id),
-            "rawId": BASE64.encode(&self.id),
-            "type": "public-key",
-            "authenticatorAttachment": "platform",
-            "clientExtensionResults": {},
-            "response": {
-                "clientDataJSON": BASE64.encode(client_data),
-                "attestationObject": BASE64.encode(object),
-                "transports": ["internal"],
-            },
-        }))
+        Ok(self.answer(json!({
+            "clientDataJSON": BASE64.encode(client_data),
+            "attestationObject": BASE64.encode(object),
+            "transports": ["internal"],
+        })))
     }
 
     /// What `navigator.credentials.get(options)` answers on a page of `origin`.
@@ -90,19 +83,24 @@ impl SoftKey {
         let data = self.authenticator_data(host, None);
         let signed = [data.as_slice(), Sha256::digest(client_data.as_bytes()).as_slice()].concat();
         let signature = self.key.sign(&SystemRandom::new(), &signed).map_err(failed)?;
-        Ok(json!({
+        Ok(self.answer(json!({
+            "clientDataJSON": BASE64.encode(client_data),
+            "authenticatorData": BASE64.encode(data),
+            "signature": BASE64.encode(signature),
+            "userHandle": self.user_handle,
+        })))
+    }
+
+    /// A `PublicKeyCredential` of this key.
+    fn answer(&self, response: Value) -> Value {
+        json!({
             "id": BASE64.encode(&self.id),
             "rawId": BASE64.encode(&self.id),
             "type": "public-key",
             "authenticatorAttachment": "platform",
             "clientExtensionResults": {},
-            "response": {
-                "clientDataJSON": BASE64.encode(client_data),
-                "authenticatorData": BASE64.encode(data),
-                "signature": BASE64.encode(signature),
-                "userHandle": self.user_handle,
-            },
-        }))
+            "response": response,
+        })
     }
 
     fn client_data(&self, kind: &str, challenge: &str, origin: &str) -> String {

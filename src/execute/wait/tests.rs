@@ -4,11 +4,9 @@ use async_trait::async_trait;
 
 use super::*;
 use crate::approval::ask::{Answer, Prompt};
-use crate::config::Account;
 use crate::manifest::template::Template;
-use crate::names::{Agent, CallId, Human, Region, Stage};
-use crate::ports::{CloudError, Purpose, SessionRequest};
-use crate::testing::{FakeCloud, session_policy};
+use crate::ports::CloudError;
+use crate::testing::{FakeCloud, reading};
 
 /// Listens, and hangs up after some messages.
 #[derive(Default)]
@@ -50,32 +48,13 @@ impl Watch for Leaping {
 }
 
 async fn waiting(cloud: &FakeCloud, seconds: u64) -> Waiting {
-    let request = SessionRequest {
-        account: Account {
-            name: "shop-dev".to_owned(),
-            id: "210987654321".to_owned(),
-            stage: Stage::Dev,
-            regions: Vec::new(),
-            read_role: None,
-            change_role: None,
-            external_id: None,
-        },
-        region: Region::new("eu-central-1"),
-        purpose: Purpose::Read,
-        policy: session_policy("{}"),
-        call: CallId::fresh(),
-        human: Human::new("ann"),
-        agent: Agent::new("agent"),
-        plan: None,
-        ticket: None,
-    };
     let wait = Wait {
         until: "DBInstanceDeleted".to_owned(),
         operation: "rds:DescribeDBInstances".parse().unwrap(),
         with: Template::compile(&json!({ "DBInstanceIdentifier": "{target}" })).unwrap(),
         most: Duration::from_secs(seconds),
     };
-    let reader = cloud.open(request).await.unwrap();
+    let reader = cloud.open(reading()).await.unwrap();
     let contexts = [json!({ "target": "orders" }), json!({ "target": "orders" })];
     let models = Models::embedded().unwrap();
     Waiting::with(PlanId::from_outside("plan-1"), &wait, &contexts, reader, &models).unwrap()
