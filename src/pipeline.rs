@@ -141,14 +141,17 @@ impl Pipeline {
         let began = Instant::now();
         let origin = Origin { call: request.call.clone(), caller: request.caller.clone() };
         let plan = request.arguments.get("plan_id").and_then(|id| id.as_str()).map(PlanId::from_outside);
-        let arguments = redact_arguments(&world.recordable(&request));
-        world.recorder().requested(&origin, &request.tool, arguments).await?;
+        let shown = world.recordable(&request);
+        let recorded = redact_arguments(&shown);
+        // Kept as they are only where nothing in them had to be left out.
+        let input = (shown.as_object() == Some(&request.arguments)).then_some(shown);
+        world.recorder().requested(&origin, &request.tool, recorded).await?;
         let answer = match OwnTool::named(&request.tool) {
             Some(own) => match own.serve(&request, world, asker, &cancel).await {
                 Ok((structured, text)) => return world.recorder().served(&origin, own.name(), structured, text).await,
                 Err(refused) => Err(refused),
             },
-            None => self.advance(request, origin.clone(), asker, cancel, began).await,
+            None => self.advance(request, origin.clone(), input, asker, cancel, began).await,
         };
         match answer {
             Ok(recorded) => Ok(recorded),
@@ -197,6 +200,7 @@ impl Pipeline {
         &self,
         request: ToolRequest,
         origin: Origin,
+        input: Option<Value>,
         asker: &dyn Asker,
         cancel: CancellationToken,
         began: Instant,
@@ -207,7 +211,6 @@ impl Pipeline {
         let surroundings =
             Surroundings { config, store: &**store, clock: &**clock, iam: catalog.iam(), policies: in_force };
         let workbench = Workbench { cloud: &**cloud, models, canary };
-        let input = self.world.keepable(&request);
         let approved = tokio::select! {
             biased;
             () = cancel.cancelled() => return Err(cancelled()),
@@ -273,9 +276,6 @@ impl Pipeline {
     }
 }
 
-/// Most bytes of a plan's arguments that are kept for a person who carries it out.
-const MOST_KEPT: usize = 256 << 10;
-
 /// A call that an approver makes in the console: they have typed and signed there, and are asked nothing more.
 struct FromConsole {
     by: Human,
@@ -337,14 +337,6 @@ impl World {
             }
             None => Value::Object(all.clone()),
         }
-    }
-
-    /// A request's arguments as they are, for a person who carries its plan out; `None` where the service model calls
-    /// something in them sensitive, or they are too long to be kept.
-    fn keepable(&self, request: &ToolRequest) -> Option<Value> {
-        let all = Value::Object(request.arguments.clone());
-        let kept = self.recordable(request) == all && all.to_string().len() <= MOST_KEPT;
-        kept.then_some(all)
     }
 
     /// Reads targets to settle unknown outcomes.
