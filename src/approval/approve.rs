@@ -19,7 +19,7 @@ use crate::audit::event::{Event, What};
 use crate::config::{Config, HttpConfig};
 use crate::digest::Digest;
 use crate::names::{Effect, GrantId, Human, PlanId};
-use crate::plan::filed::{FiledPlan, Obligation, PlanState};
+use crate::plan::filed::{FiledPlan, PlanState};
 use crate::policy::vocabulary::GROUPS;
 use crate::ports::{Clock, GrantKind, GrantRecord, Store};
 
@@ -113,32 +113,18 @@ impl Approvals {
         kind: GrantKind,
         typed: Option<&str>,
     ) -> Result<Asked, NotDone> {
-        let begun = self.begin(plan, shown, who, kind, typed).await;
-        self.refused(who, Some(plan), begun).await
-    }
-
-    async fn begin(
-        &self,
-        plan: &PlanId,
-        shown: &Digest,
-        who: &Human,
-        kind: GrantKind,
-        typed: Option<&str>,
-    ) -> Result<Asked, NotDone> {
-        let (plan, person) = self.check(plan, shown, who, kind).await?;
-        check_typed(&plan, kind, typed)?;
-        self.check_read(&plan, who)?;
-        let (id, digest) = (plan.content.id.clone(), plan.digest);
-        let saying = match kind {
-            GrantKind::Approval => Saying::Approve { plan: id.clone(), digest },
-            GrantKind::Confirmation => Saying::Confirm { plan: id.clone(), digest },
-            GrantKind::Application => Saying::Apply { plan: id.clone(), digest },
+        let begun = async {
+            let (found, person) = self.check(plan, shown, who, kind).await?;
+            check_typed(&found, kind, typed)?;
+            self.check_read(&found, who)?;
+            let (id, digest) = (found.content.id.clone(), found.digest);
+            let statement = self.statement(Saying::of(kind, id.clone(), digest), who.clone())?;
+            let options = passkey::request(&self.site, &statement, &ids(&person))?;
+            let asks = Asks::Plan { statement, kind, plan: id, digest };
+            let ceremony = self.ceremonies.begin(Owner::Person(who.clone()), asks, self.clock.now())?;
+            Ok(Asked { ceremony, options })
         };
-        let statement = self.statement(saying, who.clone())?;
-        let options = passkey::request(&self.site, &statement, &ids(&person))?;
-        let asks = Asks::Plan { statement, kind, plan: id, digest };
-        let ceremony = self.ceremonies.begin(Owner::Person(who.clone()), asks, self.clock.now())?;
-        Ok(Asked { ceremony, options })
+        self.refused(who, Some(plan), begun.await).await
     }
 
     /// Takes the browser's answer, and files the consent with its event.
@@ -262,11 +248,13 @@ impl Approvals {
         let human = &plan.content.human;
         match kind {
             GrantKind::Approval if person.is(human) => return Err(NotDone::OwnPlan(human.clone())),
-            GrantKind::Approval if !needs_approvals(&plan) => return Err(NotDone::NotNeeded("approval")),
+            GrantKind::Approval if !plan.content.needs_approvals() => return Err(NotDone::NotNeeded("approval")),
             GrantKind::Confirmation if !person.is(human) => return Err(NotDone::NotOwnPlan(human.clone())),
-            GrantKind::Confirmation if text_of(&plan).is_none() => return Err(NotDone::NotNeeded("confirmation")),
+            GrantKind::Confirmation if plan.content.confirmation().is_none() => {
+                return Err(NotDone::NotNeeded("confirmation"));
+            }
             GrantKind::Approval | GrantKind::Confirmation => self.check_first(&plan, who, kind).await?,
-            GrantKind::Application if !plan.content.obligations.contains(&Obligation::Person) => {
+            GrantKind::Application if !plan.content.is_for_a_person() => {
                 return Err(NotDone::NotNeeded("application"));
             }
             // Whoever carries it out may try again.
@@ -299,20 +287,8 @@ pub(super) fn ids(person: &Approver) -> Vec<&str> {
     person.passkeys.iter().map(|passkey| passkey.id.as_str()).collect()
 }
 
-/// The text that whoever confirms a plan, or carries it out, must type; none where it asks for none.
-pub fn text_of(plan: &FiledPlan) -> Option<&str> {
-    plan.content.obligations.iter().find_map(|obligation| match obligation {
-        Obligation::Confirmation { text } => Some(text.as_str()),
-        _ => None,
-    })
-}
-
-fn needs_approvals(plan: &FiledPlan) -> bool {
-    plan.content.obligations.iter().any(|obligation| matches!(obligation, Obligation::Approvals { .. }))
-}
-
 fn check_typed(plan: &FiledPlan, kind: GrantKind, typed: Option<&str>) -> Result<(), NotDone> {
-    match (kind, text_of(plan)) {
+    match (kind, plan.content.confirmation()) {
         (GrantKind::Approval, _) | (_, None) => Ok(()),
         (GrantKind::Confirmation | GrantKind::Application, Some(text)) if typed == Some(text) => Ok(()),
         (GrantKind::Confirmation | GrantKind::Application, Some(_)) => Err(NotDone::WrongText),

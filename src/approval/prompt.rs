@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::ask::Prompt;
 use crate::digest::Digest;
 use crate::names::Stage;
-use crate::plan::filed::{DryRun, Obligation, PlanContent, PlannedTarget, Undo};
+use crate::plan::filed::{DryRun, FiledPlan, Obligation, PlanContent, PlannedTarget, Undo};
 use crate::text::escape::quoted;
 
 /// Targets, dependents and reasons of raising that get a line each.
@@ -28,6 +28,11 @@ const WORDS_A_SECOND: u64 = 12;
 /// True where nobody can have read `text` in that time.
 pub fn faster_than_reading(text: &str, after: Duration) -> bool {
     after.as_secs() < text.split_whitespace().count() as u64 / WORDS_A_SECOND
+}
+
+/// What confirming a filed plan is asked with; none where it asks for no confirmation.
+pub fn of_filed(plan: &FiledPlan) -> Option<Prompt> {
+    plan.content.confirmation().map(|text| of(&plan.content, plan.digest, text))
 }
 
 /// Makes the prompt. `expected` is what must be typed.

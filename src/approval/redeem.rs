@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::ask::{Answer, Asker, Opened, Page, Prompt};
-use super::prompt;
 use super::signatures::{Missing, Signatures};
+use super::{prompt, waiting};
 use crate::audit::event::{Event, What};
 use crate::call::refused::{Code, Refused};
 use crate::config::HttpConfig;
@@ -24,6 +24,9 @@ use crate::ports::{Clock, GrantKind, GrantRecord, Store, StoreError};
 /// What to do where other people can't be asked.
 const NO_CONSOLE: &str = "this server has no approvals console, and nobody can give that consent through the agent's own \
                           client: an operator adds `[http]` to the configuration";
+
+/// Most bytes of a plan's arguments that are kept for a person who carries it out.
+const MOST_KEPT: usize = 256 << 10;
 
 /// A plan whose obligations are met. The grants are not used up yet; arming does that.
 #[derive(Debug)]
@@ -99,13 +102,13 @@ pub async fn redeem(
     let missing = signatures.missing(&filed.content, applying.as_ref());
     if !missing.is_empty() {
         let Some(http) = &config.http else {
-            let needs: Vec<String> = missing.iter().map(|missing| missing.told(&filed.content.human)).collect();
-            let message = format!("plan `{}` still needs {}", filed.content.id, needs.join("; "));
+            let needs = waiting::needs(&filed, &missing).join("; ");
+            let message = format!("plan `{}` still needs {needs}", filed.content.id);
             return Err(Refused::new(Code::NeedsSecondPerson, message, NO_CONSOLE));
         };
-        return park(&plan, filed, signatures, missing, http, asker, store, clock).await;
+        return park(&plan, filed, signatures, missing, http, asker, surroundings).await;
     }
-    let evidence = evidence(sheet, &filed, &signatures, applying.as_ref())?;
+    let evidence = evidence(sheet, &filed, &signatures, applying.as_ref());
     let now = surroundings.of(plan.call().call().call()).await?;
     if surroundings.policies.now().digest() != plan.call().policy() {
         let message = format!("plan `{}`: other policies came into force meanwhile", sheet.content.id);
@@ -159,6 +162,7 @@ pub async fn file(
     input: Option<Value>,
 ) -> Result<FiledPlan, Refused> {
     let content = sheet.content.clone();
+    let input = input.filter(|input| input.to_string().len() <= MOST_KEPT);
     let event = event(
         plan,
         clock,
@@ -226,10 +230,7 @@ async fn signatures(filed: &FiledPlan, store: &dyn Store, clock: &dyn Clock) -> 
 fn to_ask(filed: &FiledPlan, signatures: &Signatures, applying: Option<&Human>) -> Option<Prompt> {
     let missing = signatures.missing(&filed.content, applying);
     missing.iter().find(|missing| matches!(missing, Missing::Confirmation { .. }))?;
-    filed.content.obligations.iter().find_map(|obligation| match obligation {
-        Obligation::Confirmation { text } => Some(prompt::of(&filed.content, filed.digest, text)),
-        _ => None,
-    })
+    prompt::of_filed(filed)
 }
 
 enum Consent {
@@ -287,7 +288,6 @@ async fn confirmation(
 }
 
 /// Puts the plan before people, and tells the client where.
-#[expect(clippy::too_many_arguments, reason = "all that was found out on the way")]
 async fn park(
     plan: &Plan,
     filed: FiledPlan,
@@ -295,13 +295,13 @@ async fn park(
     missing: Vec<Missing>,
     http: &HttpConfig,
     asker: &dyn Asker,
-    store: &dyn Store,
-    clock: &dyn Clock,
+    surroundings: &Surroundings<'_>,
 ) -> Result<Redemption, Refused> {
     let (content, digest) = (&filed.content, filed.digest);
-    let needs: Vec<String> = missing.iter().map(|missing| missing.told(&content.human)).collect();
-    let parked = event(plan, clock, What::Parked { plan: content.id.clone(), digest, needs: needs.clone() });
-    let newly = store.park(&content.id, parked).await.map_err(not_granted)?;
+    let needs = waiting::needs(&filed, &missing);
+    let parked =
+        event(plan, surroundings.clock, What::Parked { plan: content.id.clone(), digest, needs: needs.clone() });
+    let newly = surroundings.store.park(&content.id, parked).await.map_err(not_granted)?;
     let url = http.plan_page(&content.id);
     // Once: after that the agent knows the page, and can tell.
     if newly || asker.resumes().as_ref() == Some(&content.id) {
@@ -315,31 +315,22 @@ async fn park(
 }
 
 /// What the policies are told of the consent there is.
-fn evidence(
-    sheet: &Sheet,
-    filed: &FiledPlan,
-    signatures: &Signatures,
-    applying: Option<&Human>,
-) -> Result<Evidence, Refused> {
+fn evidence(sheet: &Sheet, filed: &FiledPlan, signatures: &Signatures, applying: Option<&Human>) -> Evidence {
     let applied = applying.and_then(|by| signatures.applications.get(by));
-    let text = filed.content.obligations.iter().find_map(|obligation| match obligation {
-        Obligation::Confirmation { text } => Some(prompt::of(&filed.content, filed.digest, text).text),
-        _ => None,
-    });
     // Whoever carries it out has typed the text and signed; that counts as the confirmation.
-    let by_person = filed.content.obligations.contains(&Obligation::Person);
-    let confirmed = signatures.confirmation.as_ref().or(applied.filter(|_| by_person)).zip(text);
-    Ok(Evidence {
+    let applied_confirms = applied.filter(|_| filed.content.is_for_a_person());
+    let confirmed = signatures.confirmation.as_ref().or(applied_confirms).zip(prompt::of_filed(filed));
+    Evidence {
         previewed: matches!(sheet.identity, Identity::Filed(_)),
-        confirmation: confirmed.map(|(grant, text)| {
+        confirmation: confirmed.map(|(grant, prompt)| {
             let after = Duration::from_millis(grant.answered_after_ms);
             // A passkey has verified that a person was there.
-            let readable = grant.signed.is_some() || !prompt::faster_than_reading(&text, after);
+            let readable = grant.signed.is_some() || !prompt::faster_than_reading(&prompt.text, after);
             Confirmation { after, readable }
         }),
         approvals: signatures.approving(applying).map(|(name, (_, groups))| (name.clone(), groups.clone())).collect(),
         applied_by_person: applied.is_some(),
-    })
+    }
 }
 
 /// The grants that the plan uses up.

@@ -85,7 +85,7 @@ impl Signatures {
     pub fn missing(&self, content: &PlanContent, applying: Option<&Human>) -> Vec<Missing> {
         let mut missing = Vec::new();
         let applied = applying.is_some_and(|by| self.applications.contains_key(by));
-        let by_person = content.obligations.contains(&Obligation::Person);
+        let by_person = content.is_for_a_person();
         for obligation in &content.obligations {
             match obligation {
                 Obligation::Preview | Obligation::Ticket | Obligation::Window => {}
@@ -151,15 +151,9 @@ impl Missing {
 /// A confirmation typed in the client is good for the call it was typed in; where other people must agree too, for as long
 /// as they take. One that came faster than a person reads is asked for again.
 fn typed_and_lasting(grant: &GrantRecord, plan: &FiledPlan) -> bool {
-    let content = &plan.content;
-    let waits = content.obligations.iter().any(|needed| matches!(needed, Obligation::Approvals { .. }));
-    let text = content.obligations.iter().find_map(|needed| match needed {
-        Obligation::Confirmation { text } => Some(prompt::of(content, plan.digest, text).text),
-        _ => None,
-    });
     let after = Duration::from_millis(grant.answered_after_ms);
-    let read = text.is_some_and(|text| !prompt::faster_than_reading(&text, after));
-    waits && read && grant.signed.is_none() && same(&grant.by, &content.human)
+    let read = prompt::of_filed(plan).is_some_and(|prompt| !prompt::faster_than_reading(&prompt.text, after));
+    plan.content.needs_approvals() && read && grant.signed.is_none() && same(&grant.by, &plan.content.human)
 }
 
 /// The active approver whose signature a grant carries; `None` where it carries none that counts.

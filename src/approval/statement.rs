@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::people::Passkey;
 use crate::digest::{Digest, NotCanonical};
 use crate::names::{Human, PlanId};
+use crate::ports::GrantKind;
 
 /// The domain of challenges; a change of [`Statement`]'s form changes it.
 pub const STATEMENT_DOMAIN: &str = "countersign.statement.v1";
@@ -46,6 +47,17 @@ pub enum Saying {
     },
     /// It is me.
     SignIn,
+}
+
+impl Saying {
+    /// What a grant of a kind is signed with.
+    pub fn of(kind: GrantKind, plan: PlanId, digest: Digest) -> Self {
+        match kind {
+            GrantKind::Confirmation => Self::Confirm { plan, digest },
+            GrantKind::Approval => Self::Approve { plan, digest },
+            GrantKind::Application => Self::Apply { plan, digest },
+        }
+    }
 }
 
 /// A saying, by whom, where and when.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::redeem::Waiting;
 use super::signatures::{Missing, Signatures};
-use crate::plan::filed::{FiledPlan, Obligation};
+use crate::plan::filed::FiledPlan;
 use crate::text::escape::quoted;
 
 /// The structured form and the text.
@@ -45,7 +45,7 @@ pub fn next(plan: &FiledPlan, missing: &[Missing]) -> String {
         format!("call {} again with the same arguments, `dry_run: false` and `plan_id: {}`", content.tool, content.id);
     match missing {
         [] => format!("everything it needs is there: {apply}"),
-        _ if content.obligations.contains(&Obligation::Person) => format!(
+        _ if content.is_for_a_person() => format!(
             "a person applies this from that page, you can't; give them the link; `plan_status` with `plan_id: {}` and \
              `wait_seconds` tells when it is done",
             content.id
@@ -66,8 +66,8 @@ fn signed(signatures: &Signatures) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::filed::PlanState;
     use crate::plan::filed::tests::sample;
+    use crate::plan::filed::{Obligation, PlanState};
 
     fn waiting(obligations: Vec<Obligation>) -> Waiting {
         let mut content = sample();

@@ -88,7 +88,7 @@ pub(crate) fn standing(ground: &Ground<'_>, viewer: &Approver) -> Standing {
     let content = &plan.content;
     let counted = Signatures::count(plan, grants.to_vec(), people, now);
     let missing = counted.missing(content, None);
-    let by_person = content.obligations.contains(&Obligation::Person);
+    let by_person = content.is_for_a_person();
     let application = counted.applications.values().max_by_key(|grant| grant.at).map(Signature::of);
     let mut slots = Vec::new();
     let mut groups = Vec::new();

@@ -66,20 +66,18 @@ pub(super) async fn serve(
         return Err(Refused::new(Code::InvalidArguments, message, "wait for less, and ask again"));
     }
     let id = PlanId::from_outside(&asked.plan_id);
+    let give_up = Instant::now() + Duration::from_secs(asked.wait_seconds);
+    // The end of the record comes before the look each time, so that nothing is missed between the two.
+    let mut seen = end(world).await?;
     let mut filed = find(&id, request, world).await?;
     if filed.state == PlanState::Unknown {
         reconcile(&filed, &world.witness()).await.map_err(|error| store_failed(&error))?;
         filed = find(&id, request, world).await?;
     }
-    let give_up = Instant::now() + Duration::from_secs(asked.wait_seconds);
     let mut look = Look::at(filed, world).await?;
-    while look.waits() && asked.wait_seconds > 0 {
-        // The end of the record comes first, so that nothing is missed between the two.
-        let seen = end(world).await?;
+    while look.waits() && wait_for_news(seen, give_up, world, asker, cancel).await? {
+        seen = end(world).await?;
         look = Look::at(find(&id, request, world).await?, world).await?;
-        if !look.waits() || !wait_for_news(seen, give_up, world, asker, cancel).await? {
-            break;
-        }
     }
     let (mut view, mut text) = look.told(world);
     if let Some(waiting) = waiting(&look.filed, &world.witness()).await {

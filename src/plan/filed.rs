@@ -169,6 +169,24 @@ pub struct Raised {
 }
 
 impl PlanContent {
+    /// The text that whoever confirms it, or carries it out, must type; none where it asks for none.
+    pub fn confirmation(&self) -> Option<&str> {
+        self.obligations.iter().find_map(|obligation| match obligation {
+            Obligation::Confirmation { text } => Some(text.as_str()),
+            _ => None,
+        })
+    }
+
+    /// True where other people must sign it.
+    pub fn needs_approvals(&self) -> bool {
+        self.obligations.iter().any(|obligation| matches!(obligation, Obligation::Approvals { .. }))
+    }
+
+    /// True where a person carries it out, not the agent.
+    pub fn is_for_a_person(&self) -> bool {
+        self.obligations.contains(&Obligation::Person)
+    }
+
     /// The highest stage of any target, where tags raise it above the account's.
     pub fn raised_stage(&self) -> Option<Stage> {
         self.targets.iter().map(|target| target.stage).max().filter(|highest| *highest > self.account.stage)

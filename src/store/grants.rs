@@ -10,7 +10,7 @@ use super::{failure, people};
 use crate::approval::people::same;
 use crate::approval::statement::{Saying, Signed};
 use crate::names::{GrantId, Human};
-use crate::plan::filed::{FiledPlan, Obligation};
+use crate::plan::filed::FiledPlan;
 use crate::ports::{Claim, GrantKind, GrantRecord, StoreError};
 
 /// The unused grants of a plan that still count, oldest first. Parameter: the plan.
@@ -123,7 +123,7 @@ async fn check_giver(db: &mut Transaction<'_>, grant: &GrantRecord, plan: &Filed
         GrantKind::Confirmation if !person.is(human) => {
             refuse(format!("the plan is made for `{human}`, not for `{}`", grant.by))
         }
-        GrantKind::Application if !plan.content.obligations.contains(&Obligation::Person) => {
+        GrantKind::Application if !plan.content.is_for_a_person() => {
             refuse("the agent carries this plan out, not a person".to_owned())
         }
         GrantKind::Approval | GrantKind::Confirmation | GrantKind::Application => Ok(()),
@@ -132,13 +132,8 @@ async fn check_giver(db: &mut Transaction<'_>, grant: &GrantRecord, plan: &Filed
 
 /// True where the statement says what the grant stands for, by the same person on the same plan.
 fn says(signed: &Signed, grant: &GrantRecord) -> bool {
-    let (kind, plan, digest) = match &signed.statement.saying {
-        Saying::Approve { plan, digest } => (GrantKind::Approval, plan, digest),
-        Saying::Confirm { plan, digest } => (GrantKind::Confirmation, plan, digest),
-        Saying::Apply { plan, digest } => (GrantKind::Application, plan, digest),
-        Saying::People { .. } | Saying::SignIn => return false,
-    };
-    kind == grant.kind && *plan == grant.plan && *digest == grant.digest && signed.statement.by == grant.by
+    let expected = Saying::of(grant.kind, grant.plan.clone(), grant.digest);
+    signed.statement.saying == expected && signed.statement.by == grant.by
 }
 
 /// The index `one_approval_each` would fail the whole batch; this only refuses.

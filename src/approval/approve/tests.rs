@@ -5,6 +5,7 @@ use crate::approval::passkey::verify_signed;
 use crate::approval::people::PeopleChange;
 use crate::approval::people::Standing;
 use crate::approval::tests::{Desk, ORIGIN, human, standing};
+use crate::plan::filed::Obligation;
 
 fn code<T: std::fmt::Debug>(result: Result<T, NotDone>) -> &'static str {
     result.unwrap_err().code()

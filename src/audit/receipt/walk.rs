@@ -205,12 +205,8 @@ impl<'a> Walk<'a> {
 
     /// A signature says what it is recorded as, of this plan, by that person.
     fn says(&self, kind: GrantKind, by: &Human, at: Timestamp, signed: &Signed) -> Result<(), String> {
-        let (plan, digest, statement) = (self.content.id.clone(), self.digest, &signed.statement);
-        let expected = match kind {
-            GrantKind::Confirmation => Saying::Confirm { plan, digest },
-            GrantKind::Approval => Saying::Approve { plan, digest },
-            GrantKind::Application => Saying::Apply { plan, digest },
-        };
+        let statement = &signed.statement;
+        let expected = Saying::of(kind, self.content.id.clone(), self.digest);
         match statement.saying == expected && statement.by == *by && statement.at <= at {
             true => Ok(()),
             false => Err(format!("what {} signed is not what it is recorded as", told(by))),

@@ -8,7 +8,7 @@ use super::story::signed;
 use super::words::{code_line, count, left, moment, name};
 use crate::console::standing::{Signature, Slot};
 use crate::names::Effect;
-use crate::plan::filed::{Obligation, PlanContent, PlanState};
+use crate::plan::filed::{PlanContent, PlanState};
 use crate::ports::GrantKind;
 use crate::text::escape::shows_as_itself;
 
@@ -136,10 +136,7 @@ fn approve(page: &PlanPage) -> Markup {
 
 fn typed(page: &PlanPage, kind: &str, label: &str, explains: &str) -> Markup {
     let content = &page.plan.content;
-    let text = content.obligations.iter().find_map(|obligation| match obligation {
-        Obligation::Confirmation { text } => Some(text.as_str()),
-        _ => None,
-    });
+    let text = content.confirmation();
     html! {
         form.act data-sign=(kind) data-plan=(content.id) data-digest=(page.plan.digest) {
             p { (explains) }

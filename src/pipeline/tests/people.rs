@@ -88,12 +88,7 @@ impl Desk {
     async fn sign(&self, plan: &Value, kind: GrantKind, by: &str) -> Result<(), StoreError> {
         let filed = self.filed(plan).await;
         let (id, digest, at) = (filed.content.id.clone(), filed.digest, self.clock.now());
-        let plan_id = id.clone();
-        let saying = match kind {
-            GrantKind::Confirmation => Saying::Confirm { plan: plan_id, digest },
-            GrantKind::Approval => Saying::Approve { plan: plan_id, digest },
-            GrantKind::Application => Saying::Apply { plan: plan_id, digest },
-        };
+        let saying = Saying::of(kind, id.clone(), digest);
         let signed = signed(by, saying, at);
         let grant = GrantRecord {
             id: GrantId::fresh(),
