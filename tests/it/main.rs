@@ -14,6 +14,7 @@
 
 mod approvers;
 mod auth;
+mod catalogue;
 mod cli;
 mod clients;
 mod console;

@@ -10,12 +10,7 @@ use countersign::sandbox::moto::Moto;
 use countersign::sandbox::{Sandbox, SandboxAccount, SandboxOptions};
 use serde_json::{Value, json};
 
-static SANDBOX: LazyLock<Result<Sandbox, String>> = LazyLock::new(|| {
-    started(|| async {
-        let options = SandboxOptions { dir: folder("sandbox"), port: None, python: None };
-        Sandbox::start(options).await.map_err(|error| error.to_string())
-    })
-});
+static SANDBOX: LazyLock<Result<Sandbox, String>> = LazyLock::new(|| start_sandbox("sandbox"));
 
 static MOTO: LazyLock<Result<Moto, String>> =
     LazyLock::new(|| started(|| async { Moto::start(&folder("moto"), None).await.map_err(|error| error.to_string()) }));
@@ -24,6 +19,19 @@ static MOTO: LazyLock<Result<Moto, String>> =
 pub(crate) async fn sandbox() -> &'static Sandbox {
     let started = tokio::task::spawn_blocking(|| SANDBOX.as_ref()).await.unwrap();
     started.unwrap_or_else(|error| panic!("no sandbox: {error}"))
+}
+
+/// A sandbox of a test's own, for one that fills it with so much that others would not know theirs again.
+pub(crate) async fn own_sandbox(name: &'static str) -> Sandbox {
+    let started = tokio::task::spawn_blocking(|| start_sandbox(name)).await.unwrap();
+    started.unwrap_or_else(|error| panic!("no sandbox: {error}"))
+}
+
+fn start_sandbox(name: &str) -> Result<Sandbox, String> {
+    started(|| async {
+        let options = SandboxOptions { dir: folder(name), port: None, python: None };
+        Sandbox::start(options).await.map_err(|error| error.to_string())
+    })
 }
 
 /// moto's EC2, which honours `DryRun`.

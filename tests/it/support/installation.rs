@@ -11,7 +11,10 @@ use toml_edit::{DocumentMut, value};
 use super::record::Record;
 use super::stub::Stub;
 
-const BINARY: &str = env!("CARGO_BIN_EXE_countersign");
+/// The binary under test: the one built with this test, or another that the environment names.
+fn binary() -> PathBuf {
+    std::env::var_os("COUNTERSIGN_BINARY").map_or_else(|| env!("CARGO_BIN_EXE_countersign").into(), PathBuf::from)
+}
 
 /// The secret of the server's own key.
 pub(crate) const OWN_SECRET: &str = "planted-own-secret";
@@ -139,7 +142,7 @@ profile = "server"
 
     /// The binary with nothing of this process's environment but `PATH`; the folder is its home and working folder.
     pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new(BINARY);
+        let mut command = Command::new(binary());
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("HOME", self.folder()).current_dir(self.folder());
         command

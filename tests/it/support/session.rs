@@ -38,6 +38,8 @@ pub(crate) const VERSIONS: [ProtocolVersion; 3] =
 pub(crate) enum Act {
     /// Types a text and accepts.
     Types(String),
+    /// Types whatever the form asks for.
+    Obeys,
     /// The same, after something else has happened while the form was open.
     Meanwhile(Arc<dyn Fn() + Send + Sync>, String),
     /// The client accepts with this content (or none), whatever the form asks for.
@@ -300,6 +302,14 @@ impl Person {
     }
 }
 
+/// The text that a form asks for, in the line that says so.
+fn asked_for(request: &ElicitRequestParams) -> String {
+    let form = serde_json::to_value(request).unwrap();
+    let lines = form["message"].as_str().unwrap().lines();
+    let asked = lines.filter_map(|line| line.strip_prefix("To allow it, type exactly: ")).next();
+    asked.unwrap_or_else(|| panic!("it asks for no text: {form:#}")).to_owned()
+}
+
 impl ClientHandler for Person {
     fn get_info(&self) -> ClientConfig {
         let capabilities = match *self.act.lock().unwrap() {
@@ -324,6 +334,7 @@ impl ClientHandler for Person {
         let act = self.act.lock().unwrap().clone();
         Ok(match act {
             Act::Types(text) => accept().with_content(json!({ "confirmation": text })),
+            Act::Obeys => accept().with_content(json!({ "confirmation": asked_for(&request) })),
             Act::Meanwhile(happens, text) => {
                 happens();
                 accept().with_content(json!({ "confirmation": text }))
