@@ -263,6 +263,13 @@ fn sheet(tool: &Tool) -> String {
         if let Some(read) = &targets.read {
             line("read with", format!("{} at {}", read.operation, read.state.text()));
         }
+        if targets.absent {
+            line("", "it must not be there yet: the call makes it".to_owned());
+        }
+        for read in &targets.also {
+            let optional = if read.optional { ", or not known" } else { "" };
+            line("and", format!("{} with {} at {}{optional}", read.name, read.operation, read.state.text()));
+        }
         for read in &targets.tags_read {
             line("tags with", format!("{} at {}", read.operation, read.list.text()));
         }
@@ -285,9 +292,16 @@ fn sheet(tool: &Tool) -> String {
     if tool.effect.changes() {
         let dry_run = match tool.dry_run {
             DryRunKind::Native => "AWS's own, and the state before",
+            DryRunKind::ChangeSet => "a change set, deleted again, and the state before",
             DryRunKind::None => "the state before",
         };
         line("preview", dry_run.to_owned());
+        for scope in &tool.dry_run_scopes {
+            line("", format!("for that {}", scope.actions.join(", ")));
+        }
+        for row in &tool.changes {
+            line("shows", format!("{}: {} → {}", row.what, row.before.text(), row.after.text()));
+        }
         for dependent in &tool.dependents {
             line("counts", format!("{}, with {}", dependent.label, dependent.operation));
         }

@@ -199,6 +199,8 @@ impl Family {
             scopes,
             unscoped: unscoped(operation, &handed_on),
             dry_run: DryRunKind::None,
+            dry_run_scopes: Vec::new(),
+            changes: Vec::new(),
             dependents: Vec::new(),
             raise_effect: Vec::new(),
             warn,

@@ -117,8 +117,14 @@ pub(super) struct RawTargets {
     /// A target's ARN, with `{expressions}`.
     #[schemars(regex(pattern = r"^arn:"))]
     pub(super) arn: String,
+    /// True where the call makes the target: the preview refuses where there is one of that name already. `read` tells.
+    #[serde(default)]
+    pub(super) absent: bool,
     /// How its state is read. Required where the effect is `write` or worse.
     pub(super) read: Option<RawRead>,
+    /// More of its state: what each read gives is put under its name into the state.
+    #[serde(default)]
+    pub(super) also: BTreeMap<String, RawAlso>,
     /// JMESPath over the state: its tags.
     pub(super) tags: Option<String>,
     /// How tags are read that the state doesn't hold: its own first, then those of what holds it. They may not change
@@ -145,6 +151,26 @@ pub(super) struct RawRead {
     /// AWS error codes that mean that the target doesn't exist.
     #[serde(default)]
     pub(super) missing: Vec<String>,
+}
+
+/// Reads more of one target's state.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawAlso {
+    /// A read operation.
+    pub(super) operation: String,
+    /// Its arguments, with `{expressions}`; `{state}` is what `read` gives.
+    #[serde(default)]
+    pub(super) with: Map<String, Value>,
+    /// JMESPath over its output: what is put into the state.
+    pub(super) state: String,
+    /// AWS error codes that mean null: there is no such thing.
+    #[serde(default)]
+    pub(super) missing: Vec<String>,
+    /// After any other error its value is null, and the person is told that it is not known. Otherwise the preview is
+    /// refused.
+    #[serde(default)]
+    pub(super) optional: bool,
 }
 
 /// Reads tags with an operation of their own, all pages of them.
@@ -192,6 +218,22 @@ pub(super) struct RawPreview {
     /// What to count as depending on a target.
     #[serde(default)]
     pub(super) dependents: Vec<RawDependent>,
+    /// What is shown as before and after, for each target.
+    #[serde(default)]
+    pub(super) changes: Vec<RawChange>,
+}
+
+/// One row of what a call changes.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawChange {
+    /// What changes, such as `desired capacity`.
+    #[schemars(length(min = 1, max = 60))]
+    pub(super) what: String,
+    /// JMESPath over one target's context: what it is now. Null is shown as `none`.
+    pub(super) before: String,
+    /// JMESPath over the same: what it will be. A row whose two sides are equal is left out.
+    pub(super) after: String,
 }
 
 /// AWS's own dry run.
@@ -200,6 +242,8 @@ pub(super) struct RawPreview {
 pub(super) enum RawDryRun {
     /// EC2's `DryRun`.
     Native,
+    /// A change set of CloudFormation, made, read and deleted again; only for `cloudformation:UpdateStack`.
+    ChangeSet,
     /// None.
     #[default]
     None,

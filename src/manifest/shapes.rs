@@ -42,6 +42,42 @@ pub(super) fn check(expression: &Expression, over: &Form) -> Result<Form, Vec<Ba
     if checker.errors.is_empty() { Ok(form) } else { Err(checker.errors) }
 }
 
+/// Why a value can't be given a further member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Unfit {
+    /// It has one of that name.
+    #[error("the state has a member of that name already")]
+    Taken,
+    /// It has no members at all.
+    #[error("the state is no object, so nothing can be put into it")]
+    NoObject,
+}
+
+/// The form of a value with one member more.
+pub(super) fn with_member(form: &Form, name: &str, more: Form) -> Result<Form, Unfit> {
+    let mut members = match form {
+        Form::Any => return Ok(Form::Any),
+        Form::List(_) => return Err(Unfit::NoObject),
+        Form::Object(members) => members.clone(),
+        Form::Shape(service, shape) => match service.shape(shape).map(|found| found.kind.clone()) {
+            Ok(ShapeKind::Structure { members, .. }) => {
+                let of = |member: &crate::aws::Member| {
+                    (member.name.clone(), Form::Shape(service.clone(), member.shape.clone()))
+                };
+                members.iter().map(of).collect()
+            }
+            Ok(ShapeKind::Map { .. } | ShapeKind::Document) => return Ok(Form::Any),
+            Ok(_) => return Err(Unfit::NoObject),
+            Err(_) => return Ok(Form::Any),
+        },
+    };
+    if members.iter().any(|(known, _)| known == name) {
+        return Err(Unfit::Taken);
+    }
+    members.push((name.to_owned(), more));
+    Ok(Form::Object(members))
+}
+
 struct Checker {
     errors: Vec<BadExpression>,
 }

@@ -58,8 +58,12 @@ pub struct Tool {
     pub escalates: Vec<String>,
     /// AWS's own dry run.
     pub dry_run: DryRunKind,
+    /// What the dry run's own session is allowed; empty where it needs none of its own.
+    pub dry_run_scopes: Vec<Scope>,
     /// What to count as depending on a target.
     pub dependents: Vec<Dependent>,
+    /// What is shown as before and after, for each target.
+    pub changes: Vec<ChangeRow>,
     /// What raises the effect.
     pub raise_effect: Vec<RaiseEffect>,
     /// What the person is warned of.
@@ -86,8 +90,9 @@ impl Tool {
     /// The operations that its targets, their tags and their dependents are read with, and what the call began.
     pub fn reads(&self) -> impl Iterator<Item = &OperationId> {
         let of_targets = self.targets.iter().flat_map(|targets| {
+            let also = targets.also.iter().map(|read| &read.operation);
             let tags = targets.tags_read.iter().map(|read| &read.operation);
-            targets.read.iter().map(|read| &read.operation).chain(tags)
+            targets.read.iter().map(|read| &read.operation).chain(also).chain(tags)
         });
         let of_dependents = self.dependents.iter().map(|dependent| &dependent.operation);
         of_targets.chain(of_dependents).chain(self.wait.iter().map(|wait| &wait.operation))
@@ -131,8 +136,12 @@ pub struct Targets {
     pub each: Expression,
     /// A target's ARN. Context: see [`super::template`].
     pub arn: Template,
+    /// True where the call makes it: it must not be there yet.
+    pub absent: bool,
     /// How its state is read; `None` where it can't be.
     pub read: Option<TargetRead>,
+    /// More of its state, each part under a name of its own.
+    pub also: Vec<AlsoRead>,
     /// Its tags, as AWS gives them. Context: the state.
     pub tags: Option<Expression>,
     /// Reads of tags that the state doesn't hold: the target's own first, then those of what holds it.
@@ -156,6 +165,23 @@ pub struct TargetRead {
     pub missing: Vec<String>,
 }
 
+/// Reads more of one target's state.
+#[derive(Debug)]
+pub struct AlsoRead {
+    /// The member of the state that it becomes.
+    pub name: String,
+    /// A read operation.
+    pub operation: OperationId,
+    /// Its arguments. Context: that of one target, with the state as [`TargetRead`] gives it.
+    pub with: Template,
+    /// What is put into the state, in its output.
+    pub state: Expression,
+    /// AWS error codes that mean null.
+    pub missing: Vec<String>,
+    /// True where its value is not known after any other error; otherwise the target counts as unreadable.
+    pub optional: bool,
+}
+
 /// Reads tags with an operation of their own.
 #[derive(Debug)]
 pub struct TagsRead {
@@ -174,7 +200,7 @@ pub const TAG_FORMS: [(&str, &str); 4] =
     [("Key", "Value"), ("TagKey", "TagValue"), ("key", "value"), ("tagKey", "tagValue")];
 
 /// IAM actions on resources.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Scope {
     /// Actions, such as `ec2:TerminateInstances`.
     pub actions: Vec<String>,
@@ -187,7 +213,7 @@ pub struct Scope {
 }
 
 /// A condition of a scope: one of the values matches.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Condition {
     /// IAM's operator, such as `StringEquals`. None of those that hold where the key is absent.
     pub operator: String,
@@ -245,6 +271,8 @@ impl Tool {
 pub enum DryRunKind {
     /// EC2's `DryRun` member.
     Native,
+    /// A change set of CloudFormation.
+    ChangeSet,
     /// None.
     None,
 }
@@ -260,6 +288,17 @@ pub struct Dependent {
     pub with: Template,
     /// The list of dependents' names (or objects) in its output; its length is the count.
     pub list: Expression,
+}
+
+/// One row of what a call changes.
+#[derive(Debug)]
+pub struct ChangeRow {
+    /// What changes, such as `desired capacity`.
+    pub what: String,
+    /// What it is now. Context: that of one target.
+    pub before: Expression,
+    /// What it will be. Context: that of one target.
+    pub after: Expression,
 }
 
 /// Raises the effect where the preview shows worse.

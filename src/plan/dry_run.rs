@@ -20,7 +20,7 @@ pub async fn run(
     canary: &Canary,
 ) -> Result<DryRun, Refused> {
     let validated = call.call();
-    if validated.spec().dry_run == DryRunKind::None {
+    if validated.spec().dry_run != DryRunKind::Native {
         return Ok(DryRun::NotOffered);
     }
     let reader = call.reader(cloud).await?;

@@ -94,7 +94,8 @@ impl Needs {
         for tool in ground.catalog.tools() {
             let maker = Maker { ground, tool };
             maker.reads(&mut needs.read);
-            maker.scopes(if tool.effect == Effect::Read { &mut needs.read } else { &mut needs.change });
+            maker.scopes(&tool.scopes, if tool.effect == Effect::Read { &mut needs.read } else { &mut needs.change });
+            maker.scopes(&tool.dry_run_scopes, &mut needs.change);
         }
         for family in ground.catalog.families() {
             match (ground.families, family.effect()) {
@@ -202,10 +203,10 @@ impl Maker<'_> {
     }
 
     /// What the scopes allow, for any target.
-    fn scopes(&self, role: &mut RoleNeeds) {
+    fn scopes(&self, scopes: &[Scope], role: &mut RoleNeeds) {
         let own = self.ground.catalog.iam().actions_for(&self.tool.operation).unwrap_or_default();
         let prefix = |action: &str| action.split(':').next().unwrap_or_default().to_owned();
-        for scope in &self.tool.scopes {
+        for scope in scopes {
             for action in &scope.actions {
                 let beyond = !own.iter().any(|known| prefix(&known.name) == prefix(action));
                 let mut regions = self.ground.regions(&self.tool.operation, beyond);

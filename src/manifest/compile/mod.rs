@@ -6,6 +6,7 @@
 
 mod facts;
 mod partners;
+mod preview;
 mod structure;
 
 pub(super) use facts::DRY_RUN;

@@ -60,7 +60,8 @@ pub(super) fn compile(raw: RawTool, report: &mut Report<'_>) -> Option<Tool> {
     let input = raw.input.iter().map(|(member, written)| input_member(member, written, report)).collect();
     let fixed = fixed(&raw, report);
     let targets = raw.targets.as_ref().map(|targets| self::targets(targets, report));
-    let scopes = raw.scopes.iter().enumerate().map(|(index, scope)| self::scope(index, scope, report)).collect();
+    let scopes: Vec<Scope> =
+        raw.scopes.iter().enumerate().map(|(index, scope)| self::scope(index, scope, report)).collect();
     let preview = raw.preview.as_ref();
     let dependents = preview.map(|preview| preview.dependents.as_slice()).unwrap_or_default();
     let dependents = dependents
@@ -68,6 +69,14 @@ pub(super) fn compile(raw: RawTool, report: &mut Report<'_>) -> Option<Tool> {
         .enumerate()
         .filter_map(|(index, dependent)| self::dependent(index, dependent, report))
         .collect();
+    let dry_run = match preview.map(|preview| preview.dry_run) {
+        Some(RawDryRun::Native) => DryRunKind::Native,
+        Some(RawDryRun::ChangeSet) => DryRunKind::ChangeSet,
+        Some(RawDryRun::None) | None => DryRunKind::None,
+    };
+    let dry_run_scopes = super::preview::dry_run_scopes(dry_run, targets.as_ref().and_then(Option::as_ref), &scopes);
+    let changes = preview.map(|preview| preview.changes.as_slice()).unwrap_or_default();
+    let changes = super::preview::changes(changes, raw.targets.is_some() || !report.has("targets"), report);
     let raises = raw.raise_effect.iter().enumerate();
     let raise_effect = raises.filter_map(|(index, raise)| self::raise(index, raise, raw.effect, report)).collect();
     let warnings = raw.warn.iter().enumerate();
@@ -93,11 +102,10 @@ pub(super) fn compile(raw: RawTool, report: &mut Report<'_>) -> Option<Tool> {
         scopes,
         unscoped: None,
         escalates: raw.escalates,
-        dry_run: match preview.map(|preview| preview.dry_run) {
-            Some(RawDryRun::Native) => DryRunKind::Native,
-            Some(RawDryRun::None) | None => DryRunKind::None,
-        },
+        dry_run,
+        dry_run_scopes,
         dependents,
+        changes,
         raise_effect,
         warn,
         refuse,
@@ -139,9 +147,12 @@ fn demands(raw: &RawTool, report: &mut Report<'_>) {
             report.at_key("/output", "only the answer of a read is projected", "take it out");
         }
     } else {
-        let dry_run = raw.preview.as_ref().is_some_and(|preview| preview.dry_run == RawDryRun::Native);
+        let dry_run = raw.preview.as_ref().is_some_and(|preview| preview.dry_run != RawDryRun::None);
+        let changes = raw.preview.as_ref().is_some_and(|preview| !preview.changes.is_empty());
         for (present, key) in [
+            (raw.targets.as_ref().is_some_and(|targets| targets.absent), "/targets/absent"),
             (dry_run, "/preview/dry_run"),
+            (changes, "/preview/changes"),
             (raw.confirm.is_some(), "/confirm"),
             (raw.wait.is_some(), "/wait"),
             (raw.undo.is_some(), "/undo"),
@@ -172,11 +183,11 @@ fn name(pointer: &str, text: &str, report: &mut Report<'_>) {
     }
 }
 
-fn operation(pointer: &str, text: &str, report: &mut Report<'_>) -> Option<OperationId> {
+pub(super) fn operation(pointer: &str, text: &str, report: &mut Report<'_>) -> Option<OperationId> {
     text.parse().map_err(|wrong: crate::names::NotAnOperation| report.at(pointer, wrong.to_string(), "")).ok()
 }
 
-fn expression(pointer: &str, text: &str, report: &mut Report<'_>) -> Option<Expression> {
+pub(super) fn expression(pointer: &str, text: &str, report: &mut Report<'_>) -> Option<Expression> {
     let bad = |BadExpression { column, message }| report.within(pointer, column, message, "correct the expression");
     Expression::compile(text).map_err(bad).ok()
 }
@@ -188,7 +199,7 @@ fn template(pointer: &str, value: &Value, report: &mut Report<'_>) -> Option<Tem
     Template::compile(value).map_err(bad).ok()
 }
 
-fn with(pointer: &str, members: &Map<String, Value>, report: &mut Report<'_>) -> Option<Template> {
+pub(super) fn with(pointer: &str, members: &Map<String, Value>, report: &mut Report<'_>) -> Option<Template> {
     template(&format!("{pointer}/with"), &Value::Object(members.clone()), report)
 }
 
@@ -248,22 +259,30 @@ fn targets(raw: &RawTargets, report: &mut Report<'_>) -> Option<Targets> {
     let protected = optional("protected", &raw.protected);
     let tags_read = raw.tags_read.iter().enumerate().filter_map(|(index, read)| tags_read(index, read, report));
     let tags_read = tags_read.collect();
-    if raw.read.is_none() {
+    let also = super::preview::also(&raw.also, report);
+    if raw.read.is_none() || raw.absent {
+        let (message, mend) = match raw.absent {
+            true => ("what the call makes isn't there yet, so there is nothing to look at", "take it out"),
+            false => ("no state is read, so there is nothing to look at", "add `read`"),
+        };
         for (present, key) in [
+            (!raw.also.is_empty(), "/targets/also"),
             (tags.is_some(), "/targets/tags"),
             (!raw.tags_read.is_empty(), "/targets/tags_read"),
             (fingerprint.is_some(), "/targets/fingerprint"),
             (protected.is_some(), "/targets/protected"),
         ] {
             if present {
-                report.at_key(key, "no state is read, so there is nothing to look at", "add `read`");
+                report.at_key(key, message, mend);
             }
         }
     }
     Some(Targets {
         each: each?,
         arn: arn?,
+        absent: raw.absent,
         read: read.flatten(),
+        also,
         tags: tags.flatten(),
         tags_read,
         fingerprint: fingerprint.flatten(),

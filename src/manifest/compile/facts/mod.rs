@@ -13,6 +13,7 @@ use crate::aws::validate::validate;
 use crate::aws::{OperationModel, ServiceModel, ShapeKind, ShapeModel};
 use crate::manifest::spec::{DryRunKind, InputMember, Tool};
 use crate::manifest::template::join_pointer;
+use crate::names::OperationId;
 
 /// EC2's member that asks for a dry run; the server alone sets it.
 pub(in crate::manifest) const DRY_RUN: &str = "DryRun";
@@ -57,6 +58,16 @@ impl<'a> Checker<'a, '_, '_> {
             if self.service.name() != "ec2" || input.is_none_or(|shape| shape.member(DRY_RUN).is_none()) {
                 let message = format!("`{}` has no dry run of EC2's kind", self.tool.operation);
                 self.report.at("/preview/dry_run", message, "write `none`");
+            }
+        }
+        if self.tool.dry_run == DryRunKind::ChangeSet {
+            let update = OperationId::new("cloudformation", "UpdateStack");
+            if self.tool.operation != update {
+                let message = format!("`{}` has no change sets, only `{update}` has", self.tool.operation);
+                self.report.at("/preview/dry_run", message, "write `none`");
+            } else if self.tool.targets.is_none() && self.report.has("targets") {
+                let message = "a change set is of a stack, and there are no `targets`";
+                self.report.at("/preview/dry_run", message, "add `targets`");
             }
         }
     }

@@ -7,7 +7,7 @@ use crate::aws::models::nearest;
 use crate::aws::{ShapeKind, ShapeModel};
 use crate::execute::waiter::Waiter;
 use crate::manifest::expression::{BadExpression, Expression};
-use crate::manifest::shapes::{Form, check as check_form};
+use crate::manifest::shapes::{Form, Unfit, check as check_form, with_member};
 use crate::manifest::spec::{TAG_FORMS, Targets, UndoSpec};
 use crate::manifest::template::{Template, join_pointer};
 use crate::names::{Effect, OperationId};
@@ -20,7 +20,10 @@ impl<'a> Checker<'a, '_, '_> {
             None => None,
             Some(targets) => self.targets(targets, &arguments),
         };
-        let context = target_context(&arguments, state.as_ref().or(Some(&Form::Any)), true);
+        let absent = self.tool.targets.as_ref().is_some_and(|targets| targets.absent);
+        let whole = target_context(&arguments, state.as_ref().or(Some(&Form::Any)), true);
+        // What isn't there yet has no state that a scope or a read could be filled in with.
+        let context = if absent { target_context(&arguments, None, true) } else { whole.clone() };
         for (scope_index, scope) in self.tool.scopes.iter().enumerate() {
             for (index, resource) in scope.resources.iter().enumerate() {
                 self.template(&format!("/scopes/{scope_index}/resources/{index}"), resource, &context);
@@ -37,6 +40,11 @@ impl<'a> Checker<'a, '_, '_> {
             let pointer = format!("/preview/dependents/{index}");
             self.template(&format!("{pointer}/with"), &dependent.with, &context);
             self.reads(&pointer, &dependent.operation, &dependent.with, Some(&dependent.list), "list");
+        }
+        for (index, row) in self.tool.changes.iter().enumerate() {
+            let pointer = format!("/preview/changes/{index}");
+            self.expression(&format!("{pointer}/before"), &row.before, &whole);
+            self.expression(&format!("{pointer}/after"), &row.after, &whole);
         }
         let target = ["id", "arn", "tags"].map(|name| (name.to_owned(), Form::Any));
         let target: Vec<_> = target.into_iter().chain([("state".to_owned(), state.unwrap_or(Form::Any))]).collect();
@@ -76,7 +84,7 @@ impl<'a> Checker<'a, '_, '_> {
             }
         }
         if let UndoSpec::Recipe { with, .. } = &self.tool.undo {
-            let mut context = context;
+            let mut context = whole;
             if let Form::Object(members) = &mut context {
                 members.push(("targets".to_owned(), targets));
             }
@@ -107,6 +115,7 @@ impl<'a> Checker<'a, '_, '_> {
         let with_arn = target_context(arguments, None, true);
         self.template("/targets/read/with", &read.with, &with_arn);
         let state = self.reads("/targets/read", &read.operation, &read.with, Some(&read.state), "state");
+        let state = self.also(targets, state, &with_arn);
         for (key, expression) in [("fingerprint", &targets.fingerprint), ("protected", &targets.protected)] {
             if let (Some(expression), Some(state)) = (expression, &state) {
                 self.expression(&format!("/targets/{key}"), expression, state);
@@ -127,6 +136,34 @@ impl<'a> Checker<'a, '_, '_> {
             self.tags(&format!("{pointer}/list"), found);
         }
         state
+    }
+
+    /// Checks the reads of more state, and gives the form of the whole.
+    fn also(&mut self, targets: &'a Targets, state: Option<Form>, context: &Form) -> Option<Form> {
+        let mut context = context.clone();
+        if let Form::Object(members) = &mut context {
+            members.push(("state".to_owned(), state.clone().unwrap_or(Form::Any)));
+        }
+        let mut whole = state;
+        for read in &targets.also {
+            let pointer = join_pointer("/targets/also", &read.name);
+            self.template(&format!("{pointer}/with"), &read.with, &context);
+            let found = self.reads(&pointer, &read.operation, &read.with, Some(&read.state), "state");
+            whole = match whole.map(|whole| with_member(&whole, &read.name, found.unwrap_or(Form::Any))) {
+                None => None,
+                Some(Ok(whole)) => Some(whole),
+                Some(Err(unfit @ Unfit::Taken)) => {
+                    self.report.at_key(&pointer, unfit.to_string(), "give it another name");
+                    None
+                }
+                Some(Err(unfit @ Unfit::NoObject)) => {
+                    let mend = "make it one, such as `{it: ...}`";
+                    self.report.at("/targets/read/state", unfit.to_string(), mend);
+                    None
+                }
+            };
+        }
+        whole
     }
 
     /// What is taken for tags has one of the forms that tags have.
