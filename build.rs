@@ -1,4 +1,4 @@
-//! Lists the manifests of `tool-manifests/`, so that each becomes part of the binary.
+//! Lists the manifests of `tool-manifests/`, so that each becomes part of the binary, and makes the version's text.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -7,6 +7,9 @@ use std::{env, fs};
 
 const FOLDER: &str = "tool-manifests";
 const FAMILIES: &str = "_families";
+
+/// Whoever builds a release says here which commit it is.
+const COMMIT: &str = "COUNTERSIGN_COMMIT";
 
 #[expect(clippy::disallowed_methods, reason = "this is how Cargo tells a build script where it is")]
 fn main() -> Result<(), Box<dyn Error>> {
@@ -23,9 +26,23 @@ fn main() -> Result<(), Box<dyn Error>> {
     write_list(&mut list, "Path and text of each tool.", "TOOLS", &tools)?;
     write_list(&mut list, "Path and text of each family.", "FAMILIES", &families)?;
     fs::write(Path::new(&env::var("OUT_DIR")?).join("shipped.rs"), list)?;
+    println!("cargo::rustc-env=COUNTERSIGN_VERSION={}", version(&root)?);
+    println!("cargo::rerun-if-env-changed={COMMIT}");
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed={FOLDER}");
     Ok(())
+}
+
+/// The version with the commit, where that is known: from [`COMMIT`], or from what Cargo writes into a published package.
+/// Never from the work tree, so that the same sources give the same binary.
+#[expect(clippy::disallowed_methods, reason = "this is how Cargo tells a build script what it builds")]
+fn version(root: &Path) -> Result<String, Box<dyn Error>> {
+    let version = env::var("CARGO_PKG_VERSION")?;
+    let packaged = fs::read_to_string(root.join(".cargo_vcs_info.json")).unwrap_or_default();
+    let packaged = packaged.split("\"sha1\": \"").nth(1).and_then(|rest| rest.split('"').next()).map(str::to_owned);
+    let commit = env::var(COMMIT).ok().or(packaged).unwrap_or_default();
+    let short: String = commit.chars().take_while(char::is_ascii_hexdigit).take(12).collect();
+    Ok(if short.is_empty() { version } else { format!("{version} (commit {short})") })
 }
 
 fn sorted(folder: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {

@@ -7,11 +7,13 @@ mod audit_verify;
 mod aws_files;
 pub mod breaker;
 mod checkpoint;
+pub mod completions;
 pub mod config;
 pub mod demo;
 pub mod doctor;
 pub mod iam;
 pub mod init;
+pub mod man;
 pub mod manifest;
 pub mod notify;
 pub mod plans;
@@ -31,7 +33,7 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::FilterFn;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
@@ -42,7 +44,7 @@ pub type Failure = Box<dyn std::error::Error>;
 
 /// Agents operate AWS, and never alone: an MCP server with previews, confirmations and a verifiable record.
 #[derive(Debug, Parser)]
-#[command(name = "countersign", version, propagate_version = true)]
+#[command(name = "countersign", version = env!("COUNTERSIGN_VERSION"), propagate_version = true)]
 struct Cli {
     /// The configuration; without it `./countersign.toml`, then `countersign/countersign.toml` in the user's
     /// configuration folder.
@@ -101,6 +103,10 @@ enum Command {
     Sandbox(sandbox::SandboxArgs),
     /// Replay the incident this exists for, on a local cloud.
     Demo(demo::DemoArgs),
+    /// Print the completions of a shell.
+    Completions(completions::CompletionsArgs),
+    /// Write the manual: one page a command.
+    Man(man::ManArgs),
 }
 
 /// Runs the command line. Exit codes: 0 done, 1 the answer is bad news (a broken record, a failed check), 2 it could not
@@ -148,6 +154,8 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Breaker(args) => breaker::run(args, || wiring::configuration(config)).await,
         Command::Sandbox(args) => sandbox::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Demo(args) => demo::run(args).await,
+        Command::Completions(args) => completions::run(&args, Cli::command()),
+        Command::Man(args) => man::run(&args, Cli::command()),
     }
 }
 
