@@ -437,6 +437,8 @@ pub fn open_plan(instances: &[&str], now: Timestamp) -> Result<FiledPlan, NotCan
             tool: "ec2_start_instances".to_owned(),
             arguments: json!({ "InstanceIds": instances }),
             loses: vec!["what was in memory".to_owned()],
+            later: Vec::new(),
+            by_hand: None,
         },
         ticket: None,
         obligations: vec![Obligation::Confirmation { text: instances.join(" ") }],

@@ -136,7 +136,7 @@ fn headline(content: &PlanContent) -> String {
 
 fn undo(content: &PlanContent) -> String {
     match &content.undo {
-        Undo::None { reason } => format!("It can't be undone: {reason}"),
+        Undo::None { reason, .. } => format!("It can't be undone: {reason}"),
         Undo::Recipe { tool, loses, .. } if loses.is_empty() => format!("It can be undone with {tool}"),
         Undo::Recipe { tool, loses, .. } => {
             format!("It can be undone with {tool}, but for: {}", loses.join(", "))

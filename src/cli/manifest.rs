@@ -17,7 +17,7 @@ use crate::manifest::catalog::{Catalog, Entry};
 use crate::manifest::compile::Facts;
 use crate::manifest::draft::draft;
 use crate::manifest::raw;
-use crate::manifest::spec::{Condition, DryRunKind, Tool, UndoSpec};
+use crate::manifest::spec::{Condition, DryRunKind, RecoveryPoint, Tool, UndoHow, UndoWay};
 use crate::names::{OperationId, Region, Stage};
 use crate::roles::needs::{Families, Ground, Needs, RoleNeeds};
 use crate::text::escape::quoted;
@@ -308,10 +308,17 @@ fn sheet(tool: &Tool) -> String {
         if let Some(wait) = &tool.wait {
             line("waits", format!("for {}, at most {} s, with {}", wait.until, wait.most.as_secs(), wait.operation));
         }
-        match &tool.undo {
-            UndoSpec::Recipe { tool, loses, .. } if loses.is_empty() => line("undo", format!("by {tool}")),
-            UndoSpec::Recipe { tool, loses, .. } => line("undo", format!("by {tool}; lost: {}", loses.join(", "))),
-            UndoSpec::None { reason } => line("undo", format!("none: {reason}")),
+        for point in &tool.recovery_points {
+            line("before", taken(point));
+            for scope in &point.scopes {
+                line("", format!("allows for that: {}", scope.actions.join(", ")));
+            }
+        }
+        for way in &tool.undo {
+            line("undo", undone(way));
+            if let Some(by_hand) = &way.by_hand {
+                line("by hand", by_hand.clone());
+            }
         }
     }
     let limit = |most: Option<u32>| most.map_or("no limit".to_owned(), |most| most.to_string());
@@ -321,6 +328,30 @@ fn sheet(tool: &Tool) -> String {
     }
     line("manifest", tool.digest.short());
     text
+}
+
+/// A recovery point in one line.
+fn taken(point: &RecoveryPoint) -> String {
+    let when = point.when.as_ref().map(|when| format!(" when {}", when.text())).unwrap_or_default();
+    let usable = &point.usable;
+    format!(
+        "{}{when}, with {}; usable when {}, read with {} for at most {} s",
+        point.label,
+        point.take,
+        usable.when.text(),
+        usable.operation,
+        point.most.as_secs()
+    )
+}
+
+/// A way to undo a call in one line.
+fn undone(way: &UndoWay) -> String {
+    let when = way.when.as_ref().map(|when| format!("when {}: ", when.text())).unwrap_or_default();
+    match &way.how {
+        UndoHow::Recipe { tool, loses, .. } if loses.is_empty() => format!("{when}by {tool}"),
+        UndoHow::Recipe { tool, loses, .. } => format!("{when}by {tool}; lost: {}", loses.join(", ")),
+        UndoHow::None { reason } => format!("{when}none: {reason}"),
+    }
 }
 
 fn narrowing(input: &crate::manifest::spec::InputMember) -> String {

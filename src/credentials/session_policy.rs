@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use crate::aws::iam::arn::{any_of, has_form};
 use crate::aws::iam::{ActionFact, IamFacts};
 use crate::digest::Digest;
-use crate::manifest::spec::{DryRunKind, Scope, Tool};
+use crate::manifest::spec::{DryRunKind, RecoveryPoint, Scope, Tool};
 use crate::manifest::template::{NotRendered, Template};
 use crate::names::{OperationId, Region};
 
@@ -80,7 +80,20 @@ impl SessionPolicy {
     pub fn changing(tool: &Tool, ground: Ground<'_>) -> Result<Self, NotScoped> {
         within_limit(ground, |ground| {
             let mut allowed = Allowed::default();
-            scopes(tool, ground, &mut allowed)?;
+            scopes(tool, &tool.operation, &tool.scopes, ground, &mut allowed)?;
+            Ok(allowed)
+        })
+    }
+
+    /// The policy of the session that takes a recovery point: the point's scopes, and nothing else. The contexts have its
+    /// name as `point`.
+    ///
+    /// # Errors
+    /// As [`Self::changing`].
+    pub fn taking(tool: &Tool, point: &RecoveryPoint, ground: Ground<'_>) -> Result<Self, NotScoped> {
+        within_limit(ground, |ground| {
+            let mut allowed = Allowed::default();
+            scopes(tool, &point.take, &point.scopes, ground, &mut allowed)?;
             Ok(allowed)
         })
     }
@@ -101,7 +114,7 @@ impl SessionPolicy {
                 read(&OperationId::new("ec2", "DescribeInstances"), tool, ground, &mut allowed)?;
             }
             if !tool.effect.needs_preview() && !tool.effect.changes() {
-                scopes(tool, ground, &mut allowed)?;
+                scopes(tool, &tool.operation, &tool.scopes, ground, &mut allowed)?;
             }
             Ok(allowed)
         })
@@ -256,22 +269,28 @@ fn within_limit(
     Err(NotScoped::TooLong { characters, fit })
 }
 
-/// Allows what the tool's scopes say, for each target.
-fn scopes(tool: &Tool, ground: Ground<'_>, allowed: &mut Allowed) -> Result<(), NotScoped> {
-    if tool.scopes.is_empty() {
-        return Err(NotScoped::UnknownActions(tool.operation.clone()));
+/// Allows what the scopes of an operation say, for each target.
+fn scopes(
+    tool: &Tool,
+    operation: &OperationId,
+    scopes: &[Scope],
+    ground: Ground<'_>,
+    allowed: &mut Allowed,
+) -> Result<(), NotScoped> {
+    if scopes.is_empty() {
+        return Err(NotScoped::UnknownActions(operation.clone()));
     }
     if let Some(reason) = &tool.unscoped {
         return Err(NotScoped::HandsOn(reason.clone()));
     }
-    let own = ground.iam.actions_for(&tool.operation).unwrap_or_default();
-    let here = BTreeSet::from([ground.signed_for(&tool.operation)]);
+    let own = ground.iam.actions_for(operation).unwrap_or_default();
+    let here = BTreeSet::from([ground.signed_for(operation)]);
     // Which region IAM sees when one service asks another on the caller's behalf is not documented.
     let beyond = || {
         let global = ground.signed_for(&OperationId::new("iam", "GetRole"));
         here.iter().cloned().chain([ground.region.as_str().to_owned(), global]).collect()
     };
-    for Scope { actions, resources, conditions, .. } in &tool.scopes {
+    for Scope { actions, resources, conditions, .. } in scopes {
         for context in ground.contexts {
             let arns: Vec<String> =
                 resources.iter().map(|resource| filled(resource, tool, context)).collect::<Result<_, _>>()?;

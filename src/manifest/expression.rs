@@ -61,6 +61,15 @@ impl Expression {
         self.0.as_str()
     }
 
+    /// True where it asks for a member of one of these names, of whatever it may be.
+    pub fn mentions(&self, names: &[&str]) -> bool {
+        fn asks(ast: &Ast, names: &[&str]) -> bool {
+            let own = matches!(ast, Ast::Field { name, .. } if names.contains(&name.as_str()));
+            own || children(ast).into_iter().any(|child| asks(child, names))
+        }
+        asks(self.ast(), names)
+    }
+
     /// Its syntax tree.
     pub(super) fn ast(&self) -> &Ast {
         self.0.as_ast()

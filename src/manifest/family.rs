@@ -8,7 +8,7 @@ use super::compile::DRY_RUN;
 use super::expression::Expression;
 use super::handed_on::{HandedOn, Operation, PASS_ROLE};
 use super::raw::{self, RawFamily};
-use super::spec::{Condition, DryRunKind, InputMember, Limits, Narrowing, Scope, Tool, ToolSpec, UndoSpec, Warning};
+use super::spec::{Condition, DryRunKind, InputMember, Limits, Narrowing, Scope, Tool, ToolSpec, UndoWay, Warning};
 use super::template::Template;
 use crate::aws::iam::IamFacts;
 use crate::aws::models::Models;
@@ -207,7 +207,8 @@ impl Family {
             refuse: Vec::new(),
             confirm: None,
             wait: None,
-            undo: UndoSpec::None { reason: self.undo_none.clone() },
+            recovery_points: Vec::new(),
+            undo: vec![UndoWay::none(self.undo_none.clone())],
             limits: self.limits.clone(),
             output: None,
             docs: None,

@@ -71,8 +71,13 @@ pub(super) struct RawTool {
     pub(super) confirm: Option<RawConfirm>,
     /// What is waited for after the call, where AWS only begins it.
     pub(super) wait: Option<RawWait>,
-    /// How a call is undone, or why not. Required where the effect is `write` or worse.
-    pub(super) undo: Option<RawUndo>,
+    /// Taken and verified before the call; without them it is not sent.
+    #[serde(default)]
+    pub(super) recovery_points: Vec<RawRecoveryPoint>,
+    /// How a call is undone, or why not: one way, or several of which the first counts whose `when` holds. Required where
+    /// the effect is `write` or worse.
+    #[schemars(with = "Option<one_or_more::Undo>")]
+    pub(super) undo: Option<RawUndos>,
     /// Limits of one call and of an hour.
     #[serde(default)]
     pub(super) limits: RawLimits,
@@ -331,13 +336,65 @@ pub(super) struct RawWait {
     pub(super) seconds: Option<u64>,
 }
 
-/// How a call is undone: either `tool` and `with`, or `none` with the reason.
+/// Something to go back to, of one target: taken after consent and before the call, which is sent only once it is usable.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawRecoveryPoint {
+    /// What it is, such as `manual snapshot`.
+    #[schemars(length(min = 1, max = 60))]
+    pub(super) label: String,
+    /// JMESPath over the same as that of `raise_effect`: it is taken where this holds. Default: always.
+    pub(super) when: Option<String>,
+    /// The call that takes it.
+    pub(super) take: RawTake,
+    /// JMESPath over that call's output: what AWS calls it, a text or a list of texts.
+    pub(super) id: String,
+    /// How it is known that one can go back to it.
+    pub(super) usable: RawUsable,
+    /// The longest wait until it is usable, in seconds. Default: 600.
+    #[schemars(range(min = 5, max = 14400))]
+    pub(super) seconds: Option<u64>,
+    /// IAM actions on resources: all that taking it needs. It has credentials of its own.
+    #[schemars(length(min = 1))]
+    pub(super) scopes: Vec<RawScope>,
+}
+
+/// Takes a recovery point.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawTake {
+    /// An operation that adds something and takes nothing away, such as `rds:CreateDBSnapshot`.
+    pub(super) operation: String,
+    /// Its arguments, with `{expressions}`; `{point}` is a fresh name of at most 40 lower-case letters, digits and `-`.
+    #[serde(default)]
+    pub(super) with: Map<String, Value>,
+}
+
+/// Tells whether a recovery point is usable.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawUsable {
+    /// A read operation.
+    pub(super) operation: String,
+    /// Its arguments, with `{expressions}`; `{point}` is the name it was taken with, `{id}` what AWS calls it.
+    #[serde(default)]
+    pub(super) with: Map<String, Value>,
+    /// JMESPath over its output: true where it is usable.
+    pub(super) when: String,
+    /// JMESPath over its output: true where it never will be.
+    pub(super) never: Option<String>,
+}
+
+/// A way to undo a call: either `tool` and `with`, or `none` with the reason.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawUndo {
+    /// JMESPath over the same as that of `raise_effect`. Every way but the last has one.
+    pub(super) when: Option<String>,
     /// The tool that undoes it.
     pub(super) tool: Option<String>,
-    /// That tool's arguments, with `{expressions}`.
+    /// That tool's arguments, with `{expressions}`. `state` and `targets` are as they were before the call; `result` is
+    /// AWS's answer to it, and `points` its recovery points (`label`, `target`, `name`, `id`).
     pub(super) with: Option<Map<String, Value>>,
     /// What will not come back.
     #[serde(default)]
@@ -345,6 +402,85 @@ pub(super) struct RawUndo {
     /// Why it can't be undone.
     #[schemars(length(min = 1, max = 300))]
     pub(super) none: Option<String>,
+    /// What a person does where the undo fails, or where there is none.
+    #[schemars(length(min = 1, max = 400))]
+    pub(super) by_hand: Option<String>,
+}
+
+/// The ways to undo a call, as they are written.
+#[derive(Debug)]
+pub(super) enum RawUndos {
+    /// `undo: { ... }`
+    One(RawUndo),
+    /// `undo: [ ... ]`
+    Several(Vec<RawUndo>),
+}
+
+impl RawUndos {
+    /// Each way, with the JSON pointer of where it is written.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (String, &RawUndo)> {
+        let (ways, several) = match self {
+            Self::One(way) => (std::slice::from_ref(way), false),
+            Self::Several(ways) => (ways.as_slice(), true),
+        };
+        let pointer = move |index| if several { format!("/undo/{index}") } else { "/undo".to_owned() };
+        ways.iter().enumerate().map(move |(index, way)| (pointer(index), way))
+    }
+}
+
+impl<'de> Deserialize<'de> for RawUndos {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(one_or_more::Reader)
+    }
+}
+
+mod one_or_more {
+    use std::borrow::Cow;
+    use std::fmt;
+
+    use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+    use serde::Deserialize;
+    use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+    use serde::de::{MapAccess, SeqAccess, Visitor};
+
+    use super::{RawUndo, RawUndos};
+
+    /// The schema of [`RawUndos`]. What it is decides which form counts, so that slips are told in that form's words.
+    pub(super) struct Undo;
+
+    impl JsonSchema for Undo {
+        fn schema_name() -> Cow<'static, str> {
+            "Undo".into()
+        }
+
+        fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+            let way = generator.subschema_for::<RawUndo>();
+            json_schema!({
+                "type": ["object", "array"],
+                "if": { "type": "array" },
+                "then": { "items": way, "minItems": 1 },
+                "else": way,
+            })
+        }
+    }
+
+    pub(super) struct Reader;
+
+    impl<'de> Visitor<'de> for Reader {
+        type Value = RawUndos;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a way to undo the call, or a list of them")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RawUndos, A::Error> {
+            RawUndo::deserialize(MapAccessDeserializer::new(map)).map(RawUndos::One)
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<RawUndos, A::Error> {
+            Vec::deserialize(SeqAccessDeserializer::new(seq)).map(RawUndos::Several)
+        }
+    }
 }
 
 /// Limits of one call and of an hour.

@@ -74,8 +74,10 @@ pub struct Tool {
     pub confirm: Option<Template>,
     /// What is waited for after the call.
     pub wait: Option<Wait>,
-    /// How a call is undone.
-    pub undo: UndoSpec,
+    /// What is taken before the call, and verified.
+    pub recovery_points: Vec<RecoveryPoint>,
+    /// How a call is undone: the first way whose condition holds. The last has none; there always is one.
+    pub undo: Vec<UndoWay>,
     /// Limits of one call and of an hour.
     pub limits: Limits,
     /// Projects a read's output; context: the output.
@@ -87,7 +89,8 @@ pub struct Tool {
 }
 
 impl Tool {
-    /// The operations that its targets, their tags and their dependents are read with, and what the call began.
+    /// The operations that its targets, their tags and their dependents are read with, what the call began, and whether
+    /// its recovery points are usable.
     pub fn reads(&self) -> impl Iterator<Item = &OperationId> {
         let of_targets = self.targets.iter().flat_map(|targets| {
             let also = targets.also.iter().map(|read| &read.operation);
@@ -95,7 +98,8 @@ impl Tool {
             targets.read.iter().map(|read| &read.operation).chain(also).chain(tags)
         });
         let of_dependents = self.dependents.iter().map(|dependent| &dependent.operation);
-        of_targets.chain(of_dependents).chain(self.wait.iter().map(|wait| &wait.operation))
+        let of_points = self.recovery_points.iter().map(|point| &point.usable.operation);
+        of_targets.chain(of_dependents).chain(self.wait.iter().map(|wait| &wait.operation)).chain(of_points)
     }
 }
 
@@ -345,14 +349,60 @@ pub struct Wait {
     pub most: Duration,
 }
 
+/// Something to go back to, taken of each target after consent and before the call.
+#[derive(Debug)]
+pub struct RecoveryPoint {
+    /// What it is, such as `manual snapshot`.
+    pub label: String,
+    /// It is taken where this holds; `None`: always. Context: that of [`RaiseEffect::when`].
+    pub when: Option<Expression>,
+    /// The operation that takes it.
+    pub take: OperationId,
+    /// That operation's arguments. Context: that of one target, and `point`, its name.
+    pub with: Template,
+    /// What AWS calls it: a text or a list of texts. Context: the operation's output.
+    pub id: Expression,
+    /// How it is known that one can go back to it.
+    pub usable: Usable,
+    /// The longest wait until it is usable.
+    pub most: Duration,
+    /// All that the credentials for taking it allow. Context: that of one target, and `point`.
+    pub scopes: Vec<Scope>,
+}
+
+/// Tells whether a recovery point is usable.
+#[derive(Debug)]
+pub struct Usable {
+    /// A read operation.
+    pub operation: OperationId,
+    /// Its arguments. Context: that of one target, `point` and `id`.
+    pub with: Template,
+    /// True where it is usable. Context: the operation's output.
+    pub when: Expression,
+    /// True where it never will be. Context: the operation's output.
+    pub never: Option<Expression>,
+}
+
+/// One way to undo a call.
+#[derive(Debug)]
+pub struct UndoWay {
+    /// It counts where this holds; `None`: always. Context: that of [`RaiseEffect::when`].
+    pub when: Option<Expression>,
+    /// How.
+    pub how: UndoHow,
+    /// What a person does where the undo fails, or where there is none.
+    pub by_hand: Option<String>,
+}
+
 /// How a call is undone.
 #[derive(Debug)]
-pub enum UndoSpec {
+pub enum UndoHow {
     /// By another tool.
     Recipe {
         /// The tool's name.
         tool: String,
-        /// Its arguments. Context: that of one target, with `state`, and `arguments`.
+        /// Its arguments. Context: that of one target, with the `state` before the call, `arguments`, `targets`, and what
+        /// is known only after the call ([`LATER`]).
         with: Template,
         /// What will not come back.
         loses: Vec<String>,
@@ -362,6 +412,17 @@ pub enum UndoSpec {
         /// Why not.
         reason: String,
     },
+}
+
+/// What an undo may use that is known only after the call: AWS's answer, and the recovery points (`label`, `target`,
+/// `name`, `id`).
+pub const LATER: [&str; 2] = ["result", "points"];
+
+impl UndoWay {
+    /// That a call can't be undone, and why.
+    pub fn none(reason: impl Into<String>) -> Self {
+        Self { when: None, how: UndoHow::None { reason: reason.into() }, by_hand: None }
+    }
 }
 
 /// Limits that a manifest sets.

@@ -80,6 +80,18 @@ impl Template {
         render(&self.0, context)
     }
 
+    /// Fills in what doesn't depend on an expression that `later` names. What does is null for now; it is told by its JSON
+    /// pointer, with the text it is made from.
+    pub fn render_known(
+        &self,
+        context: &Value,
+        later: &dyn Fn(&Expression) -> bool,
+    ) -> Result<(Value, Vec<(String, String)>), NotRendered> {
+        let mut left = Vec::new();
+        let known = known(&self.0, context, later, String::new(), &mut left)?;
+        Ok((known, left))
+    }
+
     /// Fills in a template that is one text, such as an ARN. A number or boolean becomes text; null is an error.
     pub fn render_text(&self, context: &Value) -> Result<String, NotRendered> {
         self.render_text_through(context, &|_, value| value)
@@ -242,6 +254,60 @@ fn render(node: &Node, context: &Value) -> Result<Value, NotRendered> {
             Value::Object(filled)
         }
     })
+}
+
+fn known(
+    node: &Node,
+    context: &Value,
+    later: &dyn Fn(&Expression) -> bool,
+    pointer: String,
+    left: &mut Vec<(String, String)>,
+) -> Result<Value, NotRendered> {
+    let depends = match node {
+        Node::Whole(expression) => later(expression),
+        Node::Text(pieces) => {
+            pieces.iter().any(|piece| matches!(piece, Piece::Expression(expression) if later(expression)))
+        }
+        _ => false,
+    };
+    if depends {
+        left.push((pointer, written(node)));
+        return Ok(Value::Null);
+    }
+    Ok(match node {
+        Node::List(items) => {
+            let item = |(index, item): (usize, &Node)| {
+                known(item, context, later, join_pointer(&pointer, &index.to_string()), left)
+            };
+            Value::Array(items.iter().enumerate().map(item).collect::<Result<_, _>>()?)
+        }
+        Node::Object(members) => {
+            let mut filled = Map::with_capacity(members.len());
+            for (name, member) in members {
+                let at = join_pointer(&pointer, name);
+                let value = known(member, context, later, at.clone(), left)?;
+                let awaited = left.iter().any(|(pointer, _)| *pointer == at);
+                if awaited || !(value.is_null() && matches!(member, Node::Whole(_))) {
+                    filled.insert(name.clone(), value);
+                }
+            }
+            Value::Object(filled)
+        }
+        other => render(other, context)?,
+    })
+}
+
+/// A text as it was written, but for the braces that were doubled.
+fn written(node: &Node) -> String {
+    let piece = |piece: &Piece| match piece {
+        Piece::Literal(literal) => literal.clone(),
+        Piece::Expression(expression) => format!("{{{}}}", expression.text()),
+    };
+    match node {
+        Node::Whole(expression) => format!("{{{}}}", expression.text()),
+        Node::Text(pieces) => pieces.iter().map(piece).collect(),
+        _ => String::new(),
+    }
 }
 
 fn text(pieces: &[Piece], context: &Value, put: &dyn Fn(&Expression, String) -> String) -> Result<String, NotRendered> {

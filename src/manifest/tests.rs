@@ -539,3 +539,5 @@ proptest! {
         }
     }
 }
+
+mod back;

@@ -68,7 +68,7 @@ pub async fn build(call: PermittedCall, identity: Identity, with: &Workbench<'_>
         _ => dependents.iter().map(|found| found.count).sum::<Option<u64>>(),
     };
     let call = call.with_preview(worst, known)?;
-    let undo = undo::recipe(call.call())?;
+    let undo = undo::recipe(call.call(), &dependents)?;
     let tried = dry_run::run(call.call(), identity.id(), &arguments, with.cloud, with.canary).await?;
     let sheet =
         Sheet::new(&call, &arguments, identity, with, Found { dependents, raised, warnings, undo, dry_run: tried })

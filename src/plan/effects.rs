@@ -71,7 +71,7 @@ fn escalation(paths: &[String]) -> Option<String> {
 }
 
 /// What conditions are asked of.
-fn seen(call: &ResolvedCall, dependents: &[Dependents]) -> Value {
+pub(super) fn seen(call: &ResolvedCall, dependents: &[Dependents]) -> Value {
     let targets: Vec<Value> = call
         .targets()
         .iter()
@@ -81,7 +81,7 @@ fn seen(call: &ResolvedCall, dependents: &[Dependents]) -> Value {
 }
 
 /// JMESPath's own notion of truth: null, false, and empty texts, lists and objects are false.
-fn truthy(value: &Value) -> bool {
+pub(crate) fn truthy(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => false,
         Value::Bool(true) | Value::Number(_) => true,

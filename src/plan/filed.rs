@@ -231,16 +231,48 @@ pub enum Undo {
     Recipe {
         /// The tool.
         tool: String,
-        /// Its arguments.
+        /// Its arguments. Those of `later` are null until the call has been made.
         arguments: Value,
         /// What will not come back.
         loses: Vec<String>,
+        /// Which arguments are known only after the call.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        later: Vec<Later>,
+        /// What a person does where it fails.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by_hand: Option<String>,
     },
     /// Not at all.
     None {
         /// Why not.
         reason: String,
+        /// What a person can do all the same.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by_hand: Option<String>,
     },
+}
+
+impl Undo {
+    /// The arguments for a reader: what is known only after the call is told as that.
+    pub fn shown_arguments(&self) -> Option<Value> {
+        let Self::Recipe { arguments, later, .. } = self else { return None };
+        let mut shown = arguments.clone();
+        for Later { at, from } in later {
+            if let Some(place) = shown.pointer_mut(at) {
+                *place = Value::from(format!("known only after the call: {from}"));
+            }
+        }
+        Some(shown)
+    }
+}
+
+/// An argument of an undo that is known only after the call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Later {
+    /// JSON pointer into the undo's arguments.
+    pub at: String,
+    /// What it is made from, as the manifest writes it.
+    pub from: String,
 }
 
 /// What must be met before a plan can be applied.
@@ -323,7 +355,7 @@ pub(crate) mod tests {
                 sample: vec!["vol-0aaa".into()],
                 unknown_because: None,
             }],
-            undo: Undo::None { reason: "a terminated instance can't be started again".into() },
+            undo: Undo::None { reason: "a terminated instance can't be started again".into(), by_hand: None },
             ticket: None,
             obligations: vec![Obligation::Preview, Obligation::Confirmation { text: "i-0123456789abcdef0".into() }],
             permitted_by: Vec::new(),

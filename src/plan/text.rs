@@ -225,10 +225,11 @@ fn needs(content: &PlanContent) -> Vec<String> {
 
 fn undo(content: &PlanContent) -> String {
     match &content.undo {
-        Undo::None { reason } => format!("none: {reason}"),
-        Undo::Recipe { tool, arguments, loses } => {
+        Undo::None { reason, .. } => format!("none: {reason}"),
+        Undo::Recipe { tool, loses, .. } => {
             let but =
                 if loses.is_empty() { String::new() } else { format!("; does not bring back: {}", loses.join(", ")) };
+            let arguments = content.undo.shown_arguments().unwrap_or_default();
             format!("{tool} {}{but}", quoted(&arguments.to_string(), 400))
         }
     }

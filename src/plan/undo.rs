@@ -2,17 +2,51 @@
 
 use serde_json::{Value, json};
 
-use super::filed::Undo;
+use super::effects::{seen, truthy};
+use super::filed::{Dependents, Later, Undo};
 use crate::call::refused::{Code, Refused};
 use crate::call::resolve::ResolvedCall;
-use crate::manifest::spec::UndoSpec;
+use crate::manifest::spec::{LATER, UndoHow, UndoWay};
 
-/// The inverse call with its arguments filled in, or why there is none.
-pub fn recipe(call: &ResolvedCall) -> Result<Undo, Refused> {
-    let (tool, with, loses) = match &call.call().spec().undo {
-        UndoSpec::None { reason } => return Ok(Undo::None { reason: reason.clone() }),
-        UndoSpec::Recipe { tool, with, loses } => (tool, with, loses),
+/// The inverse call, or why there is none: the first way whose condition holds. What only the call's answer or its
+/// recovery points will tell is left open, and told as such.
+///
+/// # Errors
+/// Where a condition or an argument can't be evaluated: nobody could say how the call would be undone.
+pub fn recipe(call: &ResolvedCall, dependents: &[Dependents]) -> Result<Undo, Refused> {
+    let way = chosen(call, dependents)?;
+    let by_hand = way.by_hand.clone();
+    let (tool, with, loses) = match &way.how {
+        UndoHow::None { reason } => return Ok(Undo::None { reason: reason.clone(), by_hand }),
+        UndoHow::Recipe { tool, with, loses } => (tool, with, loses),
     };
+    let (mut arguments, later) = with
+        .render_known(&before(call), &|expression| expression.mentions(&LATER))
+        .map_err(|error| fault(call, &error))?;
+    if let Value::Object(members) = &mut arguments {
+        members.insert("account".to_owned(), json!(call.call().account().name));
+        members.insert("region".to_owned(), json!(call.call().region()));
+    }
+    let later = later.into_iter().map(|(at, from)| Later { at, from }).collect();
+    Ok(Undo::Recipe { tool: tool.clone(), arguments, loses: loses.clone(), later, by_hand })
+}
+
+fn chosen<'a>(call: &'a ResolvedCall, dependents: &[Dependents]) -> Result<&'a UndoWay, Refused> {
+    let context = seen(call, dependents);
+    for way in &call.call().spec().undo {
+        let holds = match &way.when {
+            None => true,
+            Some(when) => truthy(&when.search(&context).map_err(|error| fault(call, &error))?),
+        };
+        if holds {
+            return Ok(way);
+        }
+    }
+    Err(fault(call, &"no way to undo it counts"))
+}
+
+/// What the undo's arguments may use: the context of the first target, and all targets as they were before the call.
+fn before(call: &ResolvedCall) -> Value {
     let mut context = match call.targets().first() {
         Some(first) => call.context(first),
         None => json!({ "arguments": call.call().arguments() }),
@@ -21,14 +55,11 @@ pub fn recipe(call: &ResolvedCall) -> Result<Undo, Refused> {
         let states: Vec<Value> = call.targets().iter().map(|t| json!({ "id": t.id, "state": t.state })).collect();
         members.insert("targets".to_owned(), Value::Array(states));
     }
-    let mut arguments = with.render(&context).map_err(|error| {
-        let message = format!("the undo of `{}` can't be written down", call.call().spec().name);
-        Refused::new(Code::PreviewFailed, message, "tell an operator: the manifest is at fault")
-            .with_operator_detail(error.to_string())
-    })?;
-    if let Value::Object(members) = &mut arguments {
-        members.insert("account".to_owned(), json!(call.call().account().name));
-        members.insert("region".to_owned(), json!(call.call().region()));
-    }
-    Ok(Undo::Recipe { tool: tool.clone(), arguments, loses: loses.clone() })
+    context
+}
+
+fn fault(call: &ResolvedCall, error: &dyn std::fmt::Display) -> Refused {
+    let message = format!("the undo of `{}` can't be written down", call.call().spec().name);
+    Refused::new(Code::PreviewFailed, message, "tell an operator: the manifest is at fault")
+        .with_operator_detail(error.to_string())
 }

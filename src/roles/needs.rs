@@ -94,8 +94,12 @@ impl Needs {
         for tool in ground.catalog.tools() {
             let maker = Maker { ground, tool };
             maker.reads(&mut needs.read);
-            maker.scopes(&tool.scopes, if tool.effect == Effect::Read { &mut needs.read } else { &mut needs.change });
-            maker.scopes(&tool.dry_run_scopes, &mut needs.change);
+            let role = if tool.effect == Effect::Read { &mut needs.read } else { &mut needs.change };
+            maker.scopes(&tool.operation, &tool.scopes, role);
+            maker.scopes(&tool.operation, &tool.dry_run_scopes, &mut needs.change);
+            for point in &tool.recovery_points {
+                maker.scopes(&point.take, &point.scopes, &mut needs.change);
+            }
         }
         for family in ground.catalog.families() {
             match (ground.families, family.effect()) {
@@ -202,14 +206,14 @@ impl Maker<'_> {
         }
     }
 
-    /// What the scopes allow, for any target.
-    fn scopes(&self, scopes: &[Scope], role: &mut RoleNeeds) {
-        let own = self.ground.catalog.iam().actions_for(&self.tool.operation).unwrap_or_default();
+    /// What the scopes of an operation allow, for any target.
+    fn scopes(&self, operation: &OperationId, scopes: &[Scope], role: &mut RoleNeeds) {
+        let own = self.ground.catalog.iam().actions_for(operation).unwrap_or_default();
         let prefix = |action: &str| action.split(':').next().unwrap_or_default().to_owned();
         for scope in scopes {
             for action in &scope.actions {
                 let beyond = !own.iter().any(|known| prefix(&known.name) == prefix(action));
-                let mut regions = self.ground.regions(&self.tool.operation, beyond);
+                let mut regions = self.ground.regions(operation, beyond);
                 if beyond {
                     regions.extend(self.ground.regions(&OperationId::new("iam", "GetRole"), true));
                 }

@@ -8,7 +8,7 @@ use countersign::aws::iam::IamFacts;
 use countersign::aws::models::Models;
 use countersign::config::ManifestsConfig;
 use countersign::manifest::catalog::{Catalog, Entry};
-use countersign::manifest::spec::{Tool, UndoSpec};
+use countersign::manifest::spec::{Tool, UndoHow, UndoWay};
 use countersign::names::Effect;
 
 use crate::support::repository;
@@ -180,11 +180,13 @@ fn every_undo_names_a_tool_that_there_is() {
     let catalog = shipped();
     let mut wrong = Vec::new();
     for name in catalog.names() {
-        if let Some(Entry::Tool(tool)) = catalog.entry(name)
-            && let UndoSpec::Recipe { tool: undo, .. } = &tool.undo
-            && catalog.entry(undo).is_none()
-        {
-            wrong.push(format!("{name} is undone with `{undo}`, which there isn't"));
+        let Some(Entry::Tool(tool)) = catalog.entry(name) else { continue };
+        for way in &tool.undo {
+            if let UndoHow::Recipe { tool: undo, .. } = &way.how
+                && catalog.entry(undo).is_none()
+            {
+                wrong.push(format!("{name} is undone with `{undo}`, which there isn't"));
+            }
         }
     }
     assert!(wrong.is_empty(), "{wrong:?}");
@@ -202,11 +204,11 @@ fn gaps(tool: &Tool) -> Vec<&'static str> {
     needs(!tool.toolset.is_empty(), "belongs to no toolset");
     needs(!tool.scopes.is_empty(), "has no scopes");
     if tool.effect.changes() {
-        let undone = match &tool.undo {
-            UndoSpec::Recipe { tool, .. } => tool,
-            UndoSpec::None { reason } => reason,
+        let said = |way: &UndoWay| match &way.how {
+            UndoHow::Recipe { tool, .. } => !tool.is_empty(),
+            UndoHow::None { reason } => !reason.is_empty(),
         };
-        needs(!undone.is_empty(), "says neither how it is undone nor why not");
+        needs(!tool.undo.is_empty() && tool.undo.iter().all(said), "says neither how it is undone nor why not");
         needs(tool.targets.is_some(), "has no targets");
         needs(tool.targets.as_ref().is_some_and(|targets| targets.read.is_some()), "does not read its targets");
         needs(tool.limits.per_call.is_some() && tool.limits.per_hour.is_some(), "has no limits");

@@ -201,10 +201,10 @@ fn consequences(content: &PlanContent) -> Markup {
         section aria-labelledby="undo" {
             h2 #undo { "How it can be undone" }
             @match &content.undo {
-                Undo::None { reason } => p.note.warn[content.effect == Effect::Irreversible] { strong { "Not at all: " } (prose_line(reason, 400)) },
-                Undo::Recipe { tool, arguments, loses } => {
+                Undo::None { reason, .. } => p.note.warn[content.effect == Effect::Irreversible] { strong { "Not at all: " } (prose_line(reason, 400)) },
+                Undo::Recipe { tool, loses, .. } => {
                     p { "With " (code_line(tool, 64)) ", itself previewed and confirmed:" }
-                    (super::words::json(arguments))
+                    (super::words::json(&content.undo.shown_arguments().unwrap_or_default()))
                     @if !loses.is_empty() {
                         p { strong { "What won’t come back:" } }
                         ul { @for lost in loses { li { (prose(lost, LINE)) } } }

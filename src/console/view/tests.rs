@@ -154,6 +154,8 @@ fn resize() -> FiledPlan {
         tool: "autoscaling_set_desired_capacity".into(),
         arguments: json!({ "AutoScalingGroupName": "orders-web", "DesiredCapacity": 6 }),
         loses: vec!["what the terminated instances held in memory and on instance store".into()],
+        later: Vec::new(),
+        by_hand: None,
     };
     content.obligations = vec![
         Obligation::Confirmation { text: "orders-web".into() },
@@ -200,7 +202,7 @@ fn hostile() -> FiledPlan {
     content.request.headers = vec![(HOSTILE.into(), HOSTILE.into())];
     content.dependents[0].label = HOSTILE.into();
     content.dependents[0].sample = vec![HOSTILE.into()];
-    content.undo = Undo::None { reason: HOSTILE.into() };
+    content.undo = Undo::None { reason: HOSTILE.into(), by_hand: Some(HOSTILE.into()) };
     content.obligations.push(Obligation::Confirmation { text: HOSTILE.into() });
     content.permitted_by = vec![HOSTILE.into()];
     filed(content)

@@ -9,7 +9,7 @@ use crate::aws::Models;
 use crate::config::ManifestsConfig;
 use crate::manifest::catalog::Catalog;
 use crate::manifest::expression::Expression;
-use crate::manifest::spec::{Condition, Limits, Targets, UndoSpec};
+use crate::manifest::spec::{Condition, Limits, Targets, UndoWay};
 use crate::names::Effect;
 
 const ACCOUNT: &str = "111122223333";
@@ -130,7 +130,8 @@ fn tool(scopes: &[(&[&str], &[&str])]) -> Tool {
         unscoped: None,
         escalates: Vec::new(),
         wait: None,
-        undo: UndoSpec::None { reason: String::new() },
+        recovery_points: Vec::new(),
+        undo: vec![UndoWay::none("")],
         limits: Limits::default(),
         output: None,
         docs: None,

@@ -1,5 +1,7 @@
 //! What a manifest's text alone tells.
 
+mod back;
+
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -10,11 +12,11 @@ use crate::digest::Digest;
 use crate::manifest::expression::{BadExpression, Expression};
 use crate::manifest::raw::{
     RawDependent, RawDryRun, RawInput, RawLimits, RawRaise, RawRead, RawRefusal, RawScope, RawTagsRead, RawTargets,
-    RawTool, RawUndo, RawWait, RawWarning,
+    RawTool, RawWait, RawWarning,
 };
 use crate::manifest::spec::{
     Condition, Dependent, DryRunKind, InputMember, Limits, Narrowing, RaiseEffect, Refusal, Scope, TagsRead,
-    TargetRead, Targets, Tool, UndoSpec, Wait, Warning,
+    TargetRead, Targets, Tool, UndoWay, Wait, Warning,
 };
 use crate::manifest::template::{BadTemplate, Template, join_pointer};
 use crate::names::{Effect, OperationId};
@@ -60,8 +62,7 @@ pub(super) fn compile(raw: RawTool, report: &mut Report<'_>) -> Option<Tool> {
     let input = raw.input.iter().map(|(member, written)| input_member(member, written, report)).collect();
     let fixed = fixed(&raw, report);
     let targets = raw.targets.as_ref().map(|targets| self::targets(targets, report));
-    let scopes: Vec<Scope> =
-        raw.scopes.iter().enumerate().map(|(index, scope)| self::scope(index, scope, report)).collect();
+    let scopes: Vec<Scope> = scopes("/scopes", &raw.scopes, report);
     let preview = raw.preview.as_ref();
     let dependents = preview.map(|preview| preview.dependents.as_slice()).unwrap_or_default();
     let dependents = dependents
@@ -86,7 +87,12 @@ pub(super) fn compile(raw: RawTool, report: &mut Report<'_>) -> Option<Tool> {
     let confirm =
         raw.confirm.as_ref().map(|confirm| template("/confirm/type", &Value::from(confirm.text.as_str()), report));
     let wait = raw.wait.as_ref().map(|wait| self::wait(wait, report));
-    let undo = undo(raw.undo.as_ref(), report);
+    let points = raw.recovery_points.iter().enumerate();
+    let recovery_points = points.filter_map(|(index, point)| back::point(index, point, report)).collect();
+    let undo = match &raw.undo {
+        Some(undo) => back::undo(undo, report),
+        None => vec![UndoWay::none(READS_CHANGE_NOTHING)],
+    };
     let output = raw.output.as_ref().map(|text| expression("/output", text, report));
     let limits = limits(&raw.limits, report);
     Some(Tool {
@@ -111,7 +117,8 @@ pub(super) fn compile(raw: RawTool, report: &mut Report<'_>) -> Option<Tool> {
         refuse,
         confirm: confirm.flatten(),
         wait: wait.flatten(),
-        undo: undo.unwrap_or_else(|| UndoSpec::None { reason: String::new() }),
+        recovery_points,
+        undo,
         limits,
         output: output.flatten(),
         docs: raw.docs,
@@ -155,6 +162,7 @@ fn demands(raw: &RawTool, report: &mut Report<'_>) {
             (changes, "/preview/changes"),
             (raw.confirm.is_some(), "/confirm"),
             (raw.wait.is_some(), "/wait"),
+            (!raw.recovery_points.is_empty(), "/recovery_points"),
             (raw.undo.is_some(), "/undo"),
             (!raw.raise_effect.is_empty(), "/raise_effect"),
             (!raw.warn.is_empty(), "/warn"),
@@ -305,8 +313,11 @@ fn tags_read(index: usize, raw: &RawTagsRead, report: &mut Report<'_>) -> Option
     Some(TagsRead { operation: operation?, with: with?, list: list?, untagged: raw.untagged.clone() })
 }
 
-fn scope(index: usize, raw: &RawScope, report: &mut Report<'_>) -> Scope {
-    let pointer = format!("/scopes/{index}");
+fn scopes(pointer: &str, raw: &[RawScope], report: &mut Report<'_>) -> Vec<Scope> {
+    raw.iter().enumerate().map(|(index, raw)| scope(&format!("{pointer}/{index}"), raw, report)).collect()
+}
+
+fn scope(pointer: &str, raw: &RawScope, report: &mut Report<'_>) -> Scope {
     for (index, action) in raw.actions.iter().enumerate() {
         if action.contains(['*', '?']) {
             let message = format!("`{action}` has a wildcard: nobody could say what it allows");
@@ -376,27 +387,6 @@ fn wait(raw: &RawWait, report: &mut Report<'_>) -> Option<Wait> {
     let with = with("/wait", &raw.with, report);
     let most = Duration::from_secs(raw.seconds.unwrap_or(LONGEST_WAIT));
     Some(Wait { until: raw.until.clone(), operation: operation?, with: with?, most })
-}
-
-fn undo(raw: Option<&RawUndo>, report: &mut Report<'_>) -> Option<UndoSpec> {
-    let mend = "write `tool` and `with`, or `none` with the reason";
-    match raw {
-        None => Some(UndoSpec::None { reason: READS_CHANGE_NOTHING.to_owned() }),
-        Some(RawUndo { tool: None, with: None, none: Some(reason), loses }) => {
-            if !loses.is_empty() {
-                report.at_key("/undo/loses", "there is no undo that could lose something", mend);
-            }
-            Some(UndoSpec::None { reason: reason.clone() })
-        }
-        Some(RawUndo { tool: Some(tool), with: Some(arguments), none: None, loses }) => {
-            let with = with("/undo", arguments, report)?;
-            Some(UndoSpec::Recipe { tool: tool.clone(), with, loses: loses.clone() })
-        }
-        Some(_) => {
-            report.at_key("/undo", "it is not clear how a call is undone", mend);
-            None
-        }
-    }
 }
 
 fn limits(raw: &RawLimits, report: &mut Report<'_>) -> Limits {

@@ -1,5 +1,6 @@
 //! Holds a tool against AWS's service models and IAM's facts.
 
+mod back;
 mod paths;
 mod scopes;
 

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use super::Checker;
 use crate::aws::models::nearest;
-use crate::aws::{ShapeKind, ShapeModel};
+use crate::aws::{OperationModel, ServiceModel, ShapeKind, ShapeModel};
 use crate::execute::waiter::Waiter;
 use crate::manifest::expression::{BadExpression, Expression};
 use crate::manifest::shapes::{Form, Unfit, check as check_form, with_member};
-use crate::manifest::spec::{TAG_FORMS, Targets, UndoSpec};
+use crate::manifest::spec::{TAG_FORMS, Targets};
 use crate::manifest::template::{Template, join_pointer};
 use crate::names::{Effect, OperationId};
 
@@ -61,7 +61,7 @@ impl<'a> Checker<'a, '_, '_> {
         for (index, warning) in self.tool.warn.iter().enumerate() {
             self.expression(&format!("/warn/{index}/when"), &warning.when, &seen);
         }
-        let mut of_refusals = seen;
+        let mut of_refusals = seen.clone();
         if let Form::Object(members) = &mut of_refusals {
             members.push(("narrowed".to_owned(), Form::Any));
         }
@@ -83,13 +83,7 @@ impl<'a> Checker<'a, '_, '_> {
                 Ok(_) => {}
             }
         }
-        if let UndoSpec::Recipe { with, .. } = &self.tool.undo {
-            let mut context = whole;
-            if let Form::Object(members) = &mut context {
-                members.push(("targets".to_owned(), targets));
-            }
-            self.template("/undo/with", with, &context);
-        }
+        self.back(&whole, &targets, &seen);
         if let (Some(output), Some(shape)) = (&self.tool.output, &self.operation.output) {
             self.expression("/output", output, &Form::Shape(Arc::clone(self.service), shape.shape.clone()));
         }
@@ -175,7 +169,7 @@ impl<'a> Checker<'a, '_, '_> {
     }
 
     /// An operation that a preview reads with: it exists, reads, takes these arguments, and its answer has this path.
-    fn reads(
+    pub(super) fn reads(
         &mut self,
         pointer: &str,
         id: &OperationId,
@@ -183,6 +177,27 @@ impl<'a> Checker<'a, '_, '_> {
         found: Option<&Expression>,
         key: &str,
     ) -> Option<Form> {
+        let (service, operation) = self.calls(pointer, id, with)?;
+        let effect = self.facts.iam.least_effect(id);
+        if effect != Effect::Read {
+            self.report.at(
+                &format!("{pointer}/operation"),
+                format!("`{id}` is `{effect}`; a preview only reads"),
+                "choose an operation that reads",
+            );
+        }
+        let output = operation.output.as_ref()?;
+        let form = check_form(found?, &Form::Shape(service, output.shape.clone()));
+        form.map_err(|errors| self.misasked(&format!("{pointer}/{key}"), errors)).ok()
+    }
+
+    /// An operation that is called besides the tool's own: it exists and takes these arguments.
+    pub(super) fn calls(
+        &mut self,
+        pointer: &str,
+        id: &OperationId,
+        with: &Template,
+    ) -> Option<(Arc<ServiceModel>, Arc<OperationModel>)> {
         let at = format!("{pointer}/operation");
         let (service, operation) = match self.facts.models.operation(id) {
             Ok(found) => found,
@@ -191,14 +206,6 @@ impl<'a> Checker<'a, '_, '_> {
                 return None;
             }
         };
-        let effect = self.facts.iam.least_effect(id);
-        if effect != Effect::Read {
-            self.report.at(
-                &at,
-                format!("`{id}` is `{effect}`; a preview only reads"),
-                "choose an operation that reads",
-            );
-        }
         let input = operation.input.as_ref().and_then(|input| service.shape(&input.shape).ok());
         let members = input.as_ref().map(|shape| shape.members()).unwrap_or_default();
         for name in with.members() {
@@ -217,12 +224,18 @@ impl<'a> Checker<'a, '_, '_> {
                 self.report.at_key(&at, message, format!("add `{}` to `with`", member.name));
             }
         }
-        let output = operation.output.as_ref()?;
-        let form = check_form(found?, &Form::Shape(service, output.shape.clone()));
-        form.map_err(|errors| self.misasked(&format!("{pointer}/{key}"), errors)).ok()
+        Some((service, operation))
     }
 
-    fn expression(&mut self, pointer: &str, expression: &Expression, over: &Form) {
+    /// An expression asks for what an operation's answer can have.
+    pub(super) fn asked_of_answer(&mut self, pointer: &str, expression: &Expression, id: &OperationId) {
+        let Ok((service, operation)) = self.facts.models.operation(id) else { return };
+        if let Some(output) = &operation.output {
+            self.expression(pointer, expression, &Form::Shape(service, output.shape.clone()));
+        }
+    }
+
+    pub(super) fn expression(&mut self, pointer: &str, expression: &Expression, over: &Form) {
         if let Err(errors) = check_form(expression, over) {
             self.misasked(pointer, errors);
         }
@@ -234,7 +247,7 @@ impl<'a> Checker<'a, '_, '_> {
         }
     }
 
-    fn template(&mut self, pointer: &str, template: &Template, over: &Form) {
+    pub(super) fn template(&mut self, pointer: &str, template: &Template, over: &Form) {
         for (inner, expression) in template.expressions() {
             if let Err(errors) = check_form(expression, over) {
                 for error in errors {

@@ -4,10 +4,11 @@ use super::Checker;
 use crate::aws::iam::arn::has_form;
 use crate::aws::iam::{AccessLevel, ActionFact};
 use crate::aws::models::nearest;
+use crate::aws::{OperationModel, ServiceModel};
 use crate::manifest::handed_on::{Kind, Operation, PASS_ROLE};
 use crate::manifest::spec::{Place, Scope};
 use crate::manifest::template::{Template, join_pointer};
-use crate::names::Effect;
+use crate::names::{Effect, OperationId};
 
 /// Stands for names that only a call knows. Nothing a person writes looks like it.
 const HOLE: &str = "\u{fffd}";
@@ -38,28 +39,56 @@ const GLOBAL_KEYS: [&str; 15] = [
     "aws:ViaAWSService",
 ];
 
+/// A call with credentials of its own.
+pub(super) struct Call<'a> {
+    /// JSON pointer to its scopes.
+    pub(super) at: String,
+    pub(super) operation: &'a OperationId,
+    pub(super) service: &'a ServiceModel,
+    pub(super) model: &'a OperationModel,
+    /// The members of its input that can be passed.
+    pub(super) members: Vec<&'a str>,
+    pub(super) scopes: &'a [Scope],
+}
+
 impl Checker<'_, '_, '_> {
-    /// Actions exist, are needed, fit the effect, and act on what they can act on; the operation's own are among them.
+    /// The scopes of the tool's own call.
     pub(super) fn scopes(&mut self) {
-        let needed = self.facts.iam.actions_for(&self.tool.operation).unwrap_or_default();
-        for (scope_index, scope) in self.tool.scopes.iter().enumerate() {
+        let input = self.tool.input.iter().map(|input| input.member.as_str());
+        let call = Call {
+            at: "/scopes".to_owned(),
+            operation: &self.tool.operation,
+            service: self.service,
+            model: self.operation,
+            members: input.chain(self.tool.fixed.iter().map(|(name, _)| name.as_str())).collect(),
+            scopes: &self.tool.scopes,
+        };
+        self.scopes_of(&call);
+        self.escalation();
+    }
+
+    /// Actions exist, are needed, fit the effect, and act on what they can act on; the operation's own are among them.
+    pub(super) fn scopes_of(&mut self, call: &Call<'_>) {
+        let needed = self.facts.iam.actions_for(call.operation).unwrap_or_default();
+        for (scope_index, scope) in call.scopes.iter().enumerate() {
+            let at = format!("{}/{scope_index}", call.at);
             let mut known = Vec::new();
             for (index, action) in scope.actions.iter().enumerate() {
-                let pointer = format!("/scopes/{scope_index}/actions/{index}");
+                let pointer = format!("{at}/actions/{index}");
                 if let Some(fact) = self.known(&pointer, action) {
-                    self.needed(&pointer, scope, &fact, &needed);
+                    self.needed(&pointer, call, scope, &fact, &needed);
                     self.level(&pointer, &fact);
-                    self.resources(scope_index, scope, &fact);
+                    self.resources(&at, scope, &fact);
                     known.push(fact);
                 }
             }
-            self.conditions(scope_index, scope, &known);
+            self.conditions(&at, scope, &known);
         }
-        if self.report.has("scopes") {
-            self.missing(&needed);
-            self.handed_on(&needed);
+        let section = call.at.split('/').nth(1).unwrap_or_default();
+        if self.report.has(section) {
+            self.missing(call, &needed);
+            self.handed_on(call, &needed);
         }
-        self.escalation();
     }
 
     fn known(&mut self, pointer: &str, action: &str) -> Option<ActionFact> {
@@ -83,15 +112,15 @@ impl Checker<'_, '_, '_> {
         None
     }
 
-    fn needed(&mut self, pointer: &str, scope: &Scope, fact: &ActionFact, needed: &[ActionFact]) {
+    fn needed(&mut self, pointer: &str, call: &Call<'_>, scope: &Scope, fact: &ActionFact, needed: &[ActionFact]) {
         let own = needed.iter().any(|need| need.name == fact.name || need.dependent.contains(&fact.name))
-            || (fact.name == PASS_ROLE && !self.ways(needed, Kind::Role).is_empty());
+            || (fact.name == PASS_ROLE && !call.ways(needed, Kind::Role).is_empty());
         if own || scope.because.is_some() {
             return;
         }
         let names: Vec<&str> = needed.iter().map(|need| need.name.as_str()).collect();
         let needed = if names.is_empty() { String::new() } else { format!("; needed: `{}`", names.join("`, `")) };
-        let message = format!("`{}` does not need `{}`", self.tool.operation, fact.name);
+        let message = format!("`{}` does not need `{}`", call.operation, fact.name);
         self.report.at(pointer, message, format!("take it out, or say why in `because`{needed}"));
     }
 
@@ -112,11 +141,11 @@ impl Checker<'_, '_, '_> {
 
     /// A resource that has none of the forms of an action's resources would never match, and AWS would refuse the call;
     /// one that is wider than the call's targets would allow more than the call.
-    fn resources(&mut self, scope_index: usize, scope: &Scope, fact: &ActionFact) {
+    fn resources(&mut self, at: &str, scope: &Scope, fact: &ActionFact) {
         let action = &fact.name;
         let forms = self.facts.iam.arn_formats(action);
         for (index, resource) in scope.resources.iter().enumerate() {
-            let pointer = format!("/scopes/{scope_index}/resources/{index}");
+            let pointer = format!("{at}/resources/{index}");
             let Some(text) = self.anywhere(resource, HOLE) else {
                 if self.whole {
                     self.report.at(&pointer, "`{arn}` is a target's, and there are no `targets`", "write the ARN");
@@ -174,9 +203,9 @@ impl Checker<'_, '_, '_> {
         }
     }
 
-    fn conditions(&mut self, scope_index: usize, scope: &Scope, known: &[ActionFact]) {
+    fn conditions(&mut self, at: &str, scope: &Scope, known: &[ActionFact]) {
         for condition in &scope.conditions {
-            let pointer = join_pointer(&format!("/scopes/{scope_index}/conditions"), &condition.operator);
+            let pointer = join_pointer(&format!("{at}/conditions"), &condition.operator);
             let pointer = join_pointer(&pointer, &condition.key);
             for fact in known {
                 let keys = || fact.condition_keys.iter().map(String::as_str).chain(GLOBAL_KEYS);
@@ -195,8 +224,8 @@ impl Checker<'_, '_, '_> {
     }
 
     /// What the operation always needs is granted, on a resource of each type that the action must be allowed on.
-    fn missing(&mut self, needed: &[ActionFact]) {
-        let scopes = || self.tool.scopes.iter();
+    fn missing(&mut self, call: &Call<'_>, needed: &[ActionFact]) {
+        let scopes = || call.scopes.iter();
         let granted = |name: &str| scopes().any(|scope| scope.actions.iter().any(|action| action == name));
         let mut missing: Vec<&ActionFact> = needed.iter().filter(|need| need.always && !granted(&need.name)).collect();
         if !needed.iter().any(|need| need.always) && !needed.iter().any(|need| granted(&need.name)) {
@@ -204,30 +233,21 @@ impl Checker<'_, '_, '_> {
         }
         if !missing.is_empty() {
             let names: Vec<&str> = missing.iter().map(|need| need.name.as_str()).collect();
-            let message = format!("no scope allows what `{}` needs", self.tool.operation);
-            self.report.at_key("/scopes", message, format!("add the action `{}`", names.join("`, `")));
+            let message = format!("no scope allows what `{}` needs", call.operation);
+            self.report.at_key(&call.at, message, format!("add the action `{}`", names.join("`, `")));
         }
         for need in needed.iter().filter(|need| need.always && granted(&need.name)) {
-            self.types(need);
+            self.types(call, need);
         }
-    }
-
-    /// The members, of those that can be passed or are fixed, by which something is handed on.
-    fn ways(&self, needed: &[ActionFact], kind: Kind) -> Vec<String> {
-        let own = Operation { service: self.service, name: self.tool.operation.name(), actions: needed };
-        let input = self.operation.input.as_ref().and_then(|input| self.service.shape(&input.shape).ok());
-        let members = self.tool.input.iter().map(|input| input.member.as_str());
-        let members: Vec<&str> = members.chain(self.tool.fixed.iter().map(|(name, _)| name.as_str())).collect();
-        own.members_for(input.as_deref(), kind, &members)
     }
 
     /// A tool whose calls hand on a role, a key or tags is allowed what AWS asks for that, or `because` says why not.
-    fn handed_on(&mut self, needed: &[ActionFact]) {
+    fn handed_on(&mut self, call: &Call<'_>, needed: &[ActionFact]) {
         let of_own = |scope: &&Scope| needed.iter().any(|need| scope.actions.contains(&need.name));
-        if !self.tool.effect.changes() || self.tool.scopes.iter().filter(of_own).any(|scope| scope.because.is_some()) {
+        if !self.tool.effect.changes() || call.scopes.iter().filter(of_own).any(|scope| scope.because.is_some()) {
             return;
         }
-        let own = Operation { service: self.service, name: self.tool.operation.name(), actions: needed };
+        let own = Operation { service: call.service, name: call.operation.name(), actions: needed };
         let (keys, tagging) = (own.of_keys(), own.tagging(self.facts.iam));
         let services = own.passed_to().join(", ");
         let passed_to = match services.as_str() {
@@ -241,24 +261,23 @@ impl Checker<'_, '_, '_> {
             (Kind::Key, "a key", keys, "with the ARNs of the keys as `resources`"),
             (Kind::Tags, "tags", tagging, "on what is tagged"),
         ] {
-            let granted =
-                |action: &str| self.tool.scopes.iter().any(|scope| scope.actions.iter().any(|own| own == action));
+            let granted = |action: &str| call.scopes.iter().any(|scope| scope.actions.iter().any(|own| own == action));
             let lacking: Vec<&str> = actions.iter().copied().filter(|action| !granted(action)).collect();
             if lacking.is_empty() {
                 continue;
             }
-            if let Some(way) = self.ways(needed, kind).first() {
-                let (operation, lacking) = (&self.tool.operation, lacking.join("`, `"));
+            if let Some(way) = call.ways(needed, kind).first() {
+                let (operation, lacking) = (call.operation, lacking.join("`, `"));
                 let message = format!("`{operation}` hands on {what} by `{way}`, and no scope allows `{lacking}`");
                 let mend = format!("add `{lacking}` {with}; or take the member out, or say in `because` why not");
-                self.report.at_key("/scopes", message, mend);
+                self.report.at_key(&call.at, message, mend);
             }
         }
     }
 
     /// Some types that AWS's facts call required stand for one another; then `because` says which is meant.
-    fn types(&mut self, need: &ActionFact) {
-        let scopes: Vec<&Scope> = self.tool.scopes.iter().filter(|scope| scope.actions.contains(&need.name)).collect();
+    fn types(&mut self, call: &Call<'_>, need: &ActionFact) {
+        let scopes: Vec<&Scope> = call.scopes.iter().filter(|scope| scope.actions.contains(&need.name)).collect();
         if scopes.iter().any(|scope| scope.because.is_some()) {
             return;
         }
@@ -279,16 +298,20 @@ impl Checker<'_, '_, '_> {
                     "add an ARN of the form {}, or say in `because` why not",
                     some(std::slice::from_ref(&kind.arn))
                 );
-                self.report.at_key("/scopes", message, mend);
+                self.report.at_key(&call.at, message, mend);
             }
         }
     }
 
-    /// A known way to more permissions is refused, unless it is named.
+    /// A known way to more permissions is refused, unless it is named. What takes recovery points counts too: the role
+    /// that it all runs under is the same.
     fn escalation(&mut self) {
-        let allows = |action: &str| {
-            self.tool.scopes.iter().any(|scope| scope.actions.iter().any(|own| own.eq_ignore_ascii_case(action)))
+        let scopes = || {
+            let of_points = self.tool.recovery_points.iter().flat_map(|point| &point.scopes);
+            self.tool.scopes.iter().chain(of_points)
         };
+        let allows =
+            |action: &str| scopes().any(|scope| scope.actions.iter().any(|own| own.eq_ignore_ascii_case(action)));
         let found = self.facts.iam.escalations(allows);
         let named = &self.tool.escalates;
         for (index, id) in named.iter().enumerate().filter(|(_, id)| !found.iter().any(|path| path.id == **id)) {
@@ -308,6 +331,15 @@ impl Checker<'_, '_, '_> {
             );
             self.report.at_key("/scopes", message, mend);
         }
+    }
+}
+
+impl Call<'_> {
+    /// The members, of those that can be passed or are fixed, by which something is handed on.
+    fn ways(&self, needed: &[ActionFact], kind: Kind) -> Vec<String> {
+        let own = Operation { service: self.service, name: self.operation.name(), actions: needed };
+        let input = self.model.input.as_ref().and_then(|input| self.service.shape(&input.shape).ok());
+        own.members_for(input.as_deref(), kind, &self.members)
     }
 }
 
