@@ -118,6 +118,44 @@ impl fmt::Display for Effect {
     }
 }
 
+/// What a call is in a chain of steps about one thing: delete and recreate, or take apart bit by bit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StepKind {
+    /// Makes it, or makes it anew.
+    Create,
+    /// Takes it away.
+    Delete,
+    /// Puts another in its place.
+    Replace,
+    /// Leaves less of it running.
+    ScaleDown,
+    /// Stops it.
+    Stop,
+    /// Takes a protection off it.
+    Unprotect,
+    /// Cuts it off from what it works with.
+    Detach,
+    /// Leaves it with less to fall back on, or with less that would tell: backups, versions, alarms, rules.
+    Weaken,
+}
+
+impl StepKind {
+    /// What the step does, as people read it: `deletes`.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Create => "creates",
+            Self::Delete => "deletes",
+            Self::Replace => "replaces",
+            Self::ScaleDown => "scales down",
+            Self::Stop => "stops",
+            Self::Unprotect => "takes protection off",
+            Self::Detach => "detaches",
+            Self::Weaken => "weakens",
+        }
+    }
+}
+
 /// What an account (and so a target in it) is used for. Comes from configuration, never from the agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]

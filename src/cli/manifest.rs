@@ -240,6 +240,7 @@ fn sheet(tool: &Tool) -> String {
     let mut text = format!("{} ({})\n  {}\n\n", tool.title, tool.name, tool.summary);
     let mut line = |label: &str, value: String| text.push_str(&format!("  {label:11} {value}\n"));
     line("operation", tool.operation.to_string());
+    line("toolset", if tool.core { format!("{}, core", tool.toolset) } else { tool.toolset.clone() });
     line("effect", tool.effect.to_string());
     for raise in &tool.raise_effect {
         line("", format!("{} when {} ({})", raise.to, raise.when.text(), raise.because));
@@ -249,6 +250,11 @@ fn sheet(tool: &Tool) -> String {
     }
     for refusal in &tool.refuse {
         line("refuses", format!("when {} ({})", refusal.when.text(), refusal.because));
+    }
+    for step in &tool.steps {
+        let when = step.when.as_ref().map(|when| format!(" when {}", when.text())).unwrap_or_default();
+        let of = if step.of.is_some() { "something else than its target" } else { "its target" };
+        line("step", format!("{} {of}{when}", step.is.words()));
     }
     for input in &tool.input {
         let required = if input.required { ", required" } else { "" };

@@ -1,14 +1,21 @@
-//! Expressions of manifests: JMESPath (<https://jmespath.org/specification.html>), compiled once, bounded in size.
+//! Expressions of manifests: JMESPath (<https://jmespath.org/specification.html>) with [some functions](super::functions)
+//! more, compiled once, bounded in size and in what they make of a value.
 
 use jmespath::ast::Ast;
-use jmespath::{DEFAULT_RUNTIME, ErrorReason, Rcvar, RuntimeError, Variable};
+use jmespath::{ErrorReason, Rcvar, RuntimeError, Variable};
 use serde_json::Value;
+
+use super::functions::{RUNTIME, judges, reads_json};
 
 /// The longest expression, in characters.
 const LONGEST: usize = 2000;
 
 /// Most signs that can make the parser nest: brackets, negations, references, projections.
 const MOST_NESTING: usize = 200;
+
+/// How often an expression may name one value over again. `[@, @] | [@, @] | ...` doubles it with each step: an agent's query
+/// could fill the memory.
+const MOST_COPIES: u64 = 2000;
 
 /// A compiled JMESPath expression. Evaluating one changes nothing and always ends.
 #[derive(Clone, Debug)]
@@ -43,9 +50,13 @@ impl Expression {
         if text.chars().count() > LONGEST || text.chars().filter(|c| "([{!&*".contains(*c)).count() > MOST_NESTING {
             return Err(BadExpression { column: 1, message: "the expression is too long or too deep".to_owned() });
         }
-        let compiled = jmespath::compile(text)
+        let compiled = RUNTIME
+            .compile(text)
             .map_err(|error| BadExpression { column: error.offset + 1, message: reason(&error.reason) })?;
         check_functions(compiled.as_ast())?;
+        if copies(compiled.as_ast()) > MOST_COPIES {
+            return Err(BadExpression { column: 1, message: "the expression multiplies what it is given".to_owned() });
+        }
         Ok(Self(compiled))
     }
 
@@ -89,7 +100,7 @@ fn check_functions(ast: &Ast) -> Result<(), BadExpression> {
     if let Ast::Function { offset, name, args } = ast {
         let null = Ast::Literal { offset: *offset, value: Rcvar::new(Variable::Null) };
         let call = Ast::Function { offset: *offset, name: name.clone(), args: vec![null; args.len()] };
-        let tried = jmespath::Expression::new(name.as_str(), call, &DEFAULT_RUNTIME).search(());
+        let tried = jmespath::Expression::new(name.as_str(), call, &RUNTIME).search(());
         if let Err(error) = tried
             && let ErrorReason::Runtime(
                 what @ (RuntimeError::UnknownFunction(_)
@@ -103,8 +114,28 @@ fn check_functions(ast: &Ast) -> Result<(), BadExpression> {
             };
             return Err(BadExpression { column: offset + 1, message });
         }
+        let from_json = |argument: &Ast| matches!(argument, Ast::Function { name, .. } if reads_json(name));
+        if judges(name) && args.iter().any(from_json) {
+            let why = "reads texts itself; `json` before it makes nothing of what can't be read";
+            return Err(BadExpression { column: offset + 1, message: format!("`{name}` {why}") });
+        }
     }
     children(ast).into_iter().try_for_each(check_functions)
+}
+
+/// The most copies of what it is given that an expression can make: what stands side by side adds up, what comes one after
+/// the other multiplies.
+fn copies(ast: &Ast) -> u64 {
+    let product = |one: u64, other: u64| one.saturating_mul(other);
+    match ast {
+        Ast::Subexpr { lhs, rhs, .. } | Ast::Projection { lhs, rhs, .. } => product(copies(lhs), copies(rhs)),
+        Ast::Function { args, .. } if args.iter().any(|argument| matches!(argument, Ast::Expref { .. })) => {
+            args.iter().map(copies).fold(1, product)
+        }
+        // Each time it doubles what it has to escape.
+        Ast::Function { name, args, .. } if name == "to_string" => args.iter().map(copies).fold(2, product),
+        _ => children(ast).into_iter().map(copies).fold(0, u64::saturating_add).max(1),
+    }
 }
 
 fn children(ast: &Ast) -> Vec<&Ast> {
@@ -167,6 +198,15 @@ Did not parse the complete expression -- found Identifier("b"), at character 3
                 let _ = expression.search(&json!({"a": [{"b": 1}, {"c": "x"}], "b": "text"}));
             }
         }
+    }
+
+    #[test]
+    fn what_multiplies_is_refused() {
+        for step in ["[@,@]", "{a:@,b:@}.values(@)", "join('',[@,@])", "map(&[@,@],@)[]", "[@,@][]", "to_string([@])"] {
+            assert!(Expression::compile(&vec![step; 30].join("|")).is_err(), "{step}");
+        }
+        let wide: Vec<String> = (0..60).map(|n| format!("m{n}: Some.Path{n}")).collect();
+        Expression::compile(&format!("Reservations[].Instances[].{{{}}} | [?m1]", wide.join(", "))).unwrap();
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod compile;
 pub mod draft;
 pub mod expression;
 pub mod family;
+mod functions;
 pub mod handed_on;
 pub mod raw;
 pub(crate) mod shapes;

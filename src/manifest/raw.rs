@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::document;
-use crate::names::Effect;
+use crate::names::{Effect, StepKind};
 
 /// The JSON Schema of a tool's manifest, for editors and for checks.
 pub fn tool_schema() -> Value {
@@ -36,6 +36,9 @@ pub(super) struct RawTool {
     /// Groups tools, such as `ec2`.
     #[schemars(regex(pattern = r"^[a-z0-9_]{1,40}$"))]
     pub(super) toolset: String,
+    /// Listed by default. All others are called by their operation, through a family, or by their name.
+    #[serde(default)]
+    pub(super) core: bool,
     /// The AWS operation, such as `ec2:TerminateInstances`.
     pub(super) operation: String,
     /// The least harm it does. Never below IAM's access level of the operation.
@@ -67,6 +70,9 @@ pub(super) struct RawTool {
     /// What is refused when the preview shows it, because AWS could only fail.
     #[serde(default)]
     pub(super) refuse: Vec<RawRefusal>,
+    /// What the call is in a chain of steps about one thing, such as a delete and recreate.
+    #[serde(default)]
+    pub(super) steps: Vec<RawStep>,
     /// What the person types to confirm.
     pub(super) confirm: Option<RawConfirm>,
     /// What is waited for after the call, where AWS only begins it.
@@ -307,6 +313,19 @@ pub(super) struct RawRefusal {
     /// What to do instead.
     #[schemars(length(min = 1, max = 300))]
     pub(super) instead: String,
+}
+
+/// What the call is in a chain of steps about one thing.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawStep {
+    /// What it is.
+    pub(super) is: StepKind,
+    /// JMESPath over the same as that of `raise_effect`: true where the call is that. Default: always.
+    pub(super) when: Option<String>,
+    /// The thing's ARN, with `{expressions}`, where it isn't the target itself.
+    #[schemars(regex(pattern = r"^(arn:|\{)"))]
+    pub(super) of: Option<String>,
 }
 
 /// What the person types to confirm.

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::expression::Expression;
 use super::template::Template;
 use crate::digest::Digest;
-use crate::names::{Effect, OperationId};
+use crate::names::{Effect, OperationId, StepKind};
 
 /// A tool that was checked: against the service models, IAM's facts and the other manifests.
 #[derive(Debug)]
@@ -40,6 +40,8 @@ pub struct Tool {
     pub summary: String,
     /// Groups tools, such as `ec2`.
     pub toolset: String,
+    /// Listed by default.
+    pub core: bool,
     /// The operation it calls.
     pub operation: OperationId,
     /// The least harm it does; a preview can raise it.
@@ -70,6 +72,8 @@ pub struct Tool {
     pub warn: Vec<Warning>,
     /// What is refused because it could only fail.
     pub refuse: Vec<Refusal>,
+    /// What the call is in a chain of steps about one thing.
+    pub steps: Vec<Step>,
     /// The text to type, where the manifest names one. Context: that of one target.
     pub confirm: Option<Template>,
     /// What is waited for after the call.
@@ -334,6 +338,17 @@ pub struct Refusal {
     pub because: String,
     /// What to do instead.
     pub instead: String,
+}
+
+/// What a call is in a chain of steps about one thing.
+#[derive(Debug)]
+pub struct Step {
+    /// What it is.
+    pub is: StepKind,
+    /// True where the call is that; `None`: always. Context: that of [`RaiseEffect::when`].
+    pub when: Option<Expression>,
+    /// The thing's ARN; `None`: the target's. Context: that of one target.
+    pub of: Option<Template>,
 }
 
 /// What is waited for after a call that AWS has accepted.

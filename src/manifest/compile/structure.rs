@@ -11,11 +11,11 @@ use crate::call::arguments::{CURSOR, QUERY};
 use crate::digest::Digest;
 use crate::manifest::expression::{BadExpression, Expression};
 use crate::manifest::raw::{
-    RawDependent, RawDryRun, RawInput, RawLimits, RawRaise, RawRead, RawRefusal, RawScope, RawTagsRead, RawTargets,
-    RawTool, RawWait, RawWarning,
+    RawDependent, RawDryRun, RawInput, RawLimits, RawRaise, RawRead, RawRefusal, RawScope, RawStep, RawTagsRead,
+    RawTargets, RawTool, RawWait, RawWarning,
 };
 use crate::manifest::spec::{
-    Condition, Dependent, DryRunKind, InputMember, Limits, Narrowing, RaiseEffect, Refusal, Scope, TagsRead,
+    Condition, Dependent, DryRunKind, InputMember, Limits, Narrowing, RaiseEffect, Refusal, Scope, Step, TagsRead,
     TargetRead, Targets, Tool, UndoWay, Wait, Warning,
 };
 use crate::manifest::template::{BadTemplate, Template, join_pointer};
@@ -84,6 +84,8 @@ pub(super) fn compile(raw: RawTool, report: &mut Report<'_>) -> Option<Tool> {
     let warn = warnings.filter_map(|(index, warning)| self::warning(index, warning, report)).collect();
     let refusals = raw.refuse.iter().enumerate();
     let refuse = refusals.filter_map(|(index, refusal)| self::refusal(index, refusal, report)).collect();
+    let steps = raw.steps.iter().enumerate();
+    let steps = steps.filter_map(|(index, step)| self::step(index, step, raw.targets.is_some(), report)).collect();
     let confirm =
         raw.confirm.as_ref().map(|confirm| template("/confirm/type", &Value::from(confirm.text.as_str()), report));
     let wait = raw.wait.as_ref().map(|wait| self::wait(wait, report));
@@ -100,6 +102,7 @@ pub(super) fn compile(raw: RawTool, report: &mut Report<'_>) -> Option<Tool> {
         title: raw.title,
         summary: raw.summary.trim().to_owned(),
         toolset: raw.toolset,
+        core: raw.core,
         operation: operation?,
         effect: raw.effect,
         input,
@@ -115,6 +118,7 @@ pub(super) fn compile(raw: RawTool, report: &mut Report<'_>) -> Option<Tool> {
         raise_effect,
         warn,
         refuse,
+        steps,
         confirm: confirm.flatten(),
         wait: wait.flatten(),
         recovery_points,
@@ -167,6 +171,7 @@ fn demands(raw: &RawTool, report: &mut Report<'_>) {
             (!raw.raise_effect.is_empty(), "/raise_effect"),
             (!raw.warn.is_empty(), "/warn"),
             (!raw.refuse.is_empty(), "/refuse"),
+            (!raw.steps.is_empty(), "/steps"),
         ] {
             if present {
                 let message = format!("a tool that is `{}` changes nothing, so this has no meaning", raw.effect);
@@ -380,6 +385,24 @@ fn warning(index: usize, raw: &RawWarning, report: &mut Report<'_>) -> Option<Wa
 fn refusal(index: usize, raw: &RawRefusal, report: &mut Report<'_>) -> Option<Refusal> {
     let when = expression(&format!("/refuse/{index}/when"), &raw.when, report)?;
     Some(Refusal { when, because: raw.because.clone(), instead: raw.instead.clone() })
+}
+
+fn step(index: usize, raw: &RawStep, targets: bool, report: &mut Report<'_>) -> Option<Step> {
+    let pointer = format!("/steps/{index}");
+    let when = raw.when.as_ref().map(|when| expression(&format!("{pointer}/when"), when, report));
+    let at = format!("{pointer}/of");
+    if let Some(of) = raw.of.as_ref().filter(|of| !of.starts_with("arn:") && !of.starts_with('{')) {
+        report.at(&at, format!("`{of}` is not an ARN"), "write `arn:...`, or an expression that gives one");
+    }
+    if raw.of.is_none() && !targets && report.has("targets") {
+        report.at_key(&pointer, "there is no target that this could be a step of", "say in `of` what it is about");
+    }
+    let of = raw.of.as_ref().map(|of| template(&at, &Value::from(of.as_str()), report));
+    // A part that can't be read must not make it a step of something else.
+    if matches!(when, Some(None)) || matches!(of, Some(None)) {
+        return None;
+    }
+    Some(Step { is: raw.is, when: when.flatten(), of: of.flatten() })
 }
 
 fn wait(raw: &RawWait, report: &mut Report<'_>) -> Option<Wait> {

@@ -61,6 +61,14 @@ impl<'a> Checker<'a, '_, '_> {
         for (index, warning) in self.tool.warn.iter().enumerate() {
             self.expression(&format!("/warn/{index}/when"), &warning.when, &seen);
         }
+        for (index, step) in self.tool.steps.iter().enumerate() {
+            if let Some(when) = &step.when {
+                self.expression(&format!("/steps/{index}/when"), when, &seen);
+            }
+            if let Some(of) = &step.of {
+                self.template(&format!("/steps/{index}/of"), of, &context);
+            }
+        }
         let mut of_refusals = seen.clone();
         if let Form::Object(members) = &mut of_refusals {
             members.push(("narrowed".to_owned(), Form::Any));
