@@ -18,7 +18,6 @@ folder=$([ "$profile" = dev ] && echo debug || echo "$profile")
 out=target/packages
 target=$(rustc -vV | sed -n 's/^host: //p')
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -1)
-export SOURCE_DATE_EPOCH="${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}"
 
 # Built without optimisation: they run once.
 tool() {
@@ -35,6 +34,8 @@ fi
 cargo build --quiet --locked --profile "$profile" --bin countersign
 program=target/$folder/countersign
 
+# Only now: dependencies written in C are compiled anew where it changes.
+export SOURCE_DATE_EPOCH="${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}"
 "$program" man "$out/man"
 "$program" completions bash >"$out/completions/countersign.bash"
 "$program" completions zsh >"$out/completions/_countersign"

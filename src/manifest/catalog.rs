@@ -163,6 +163,14 @@ impl Catalog {
         self.tools.get(name)
     }
 
+    /// The manifest of a tool or family, as it was written.
+    pub fn manifest(&self, name: &str) -> Option<&str> {
+        self.entry(name).map(|entry| match entry {
+            Entry::Tool(tool) => &*tool.text,
+            Entry::Family(family) => family.text(),
+        })
+    }
+
     /// All tools with a manifest of their own, by name.
     pub fn tools(&self) -> impl Iterator<Item = &Arc<ToolSpec>> {
         self.tools.values()

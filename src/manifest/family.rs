@@ -34,6 +34,7 @@ pub struct Family {
     undo_none: String,
     limits: Limits,
     digest: Digest,
+    text: Box<str>,
 }
 
 impl Family {
@@ -68,6 +69,7 @@ impl Family {
             undo_none: raw.undo_none.unwrap_or_else(|| "it changes nothing".to_owned()),
             limits: Limits { per_call: raw.limits.per_call, per_hour: raw.limits.per_hour },
             digest: Digest::of_bytes("countersign.family.v1", document.source().text().as_bytes()),
+            text: document.source().text().into(),
         })
     }
 
@@ -104,6 +106,11 @@ impl Family {
     /// Digest of its manifest.
     pub fn digest(&self) -> Digest {
         self.digest
+    }
+
+    /// Its manifest.
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// True where the family takes an operation: no manifest declares it, it isn't left out, and its least effect is among
@@ -215,6 +222,7 @@ impl Family {
             output: None,
             docs: None,
             digest: self.digest,
+            text: self.text.clone(),
         }))
     }
 

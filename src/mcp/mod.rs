@@ -9,6 +9,8 @@ pub mod desk;
 pub mod elicit;
 pub mod http;
 pub mod present;
+mod prompts;
+mod resources;
 pub mod sealed;
 pub mod server;
 mod sessions;

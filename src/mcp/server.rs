@@ -8,8 +8,10 @@ use std::time::Duration;
 use rmcp::ErrorData;
 use rmcp::handler::server::ServerHandler;
 use rmcp::model::{
-    CacheScope, CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, ErrorCode, Implementation,
-    ListToolsResult, PaginatedRequestParams, ProtocolVersion, ServerCapabilities, ServerConfig, ServerNotification,
+    CacheScope, CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, ErrorCode,
+    GetPromptRequestParams, GetPromptResponse, Implementation, JsonObject, ListPromptsResult,
+    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams, ProtocolVersion,
+    ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig, ServerNotification,
     SubscriptionFilter, Tool, ToolListChangedNotification,
 };
 use rmcp::service::{NotificationContext, RequestContext, RoleServer, SubscriptionContext};
@@ -21,16 +23,21 @@ use super::elicit::{AcrossCalls, InCall, Progress};
 use super::present::{self, NotPresentable};
 use super::sealed::{Binding, Sealer};
 use super::sessions::{Happening, Visit};
+use super::{prompts, resources};
 use crate::approval::ask::Asker;
 use crate::audit::record::{Answered, Recorded};
 use crate::call::request::{CONSOLE, Caller, ClientInfo, ToolRequest};
 use crate::http::Source;
 use crate::names::{Agent, CallId, Human, SessionId};
+use crate::own_tools::read_resource;
 use crate::text::escape::quoted;
 
 /// The MCP versions that are served.
 pub const VERSIONS: &[ProtocolVersion] =
     &[ProtocolVersion::V_2025_06_18, ProtocolVersion::V_2025_11_25, ProtocolVersion::V_2026_07_28];
+
+/// How long a client may keep the lists of prompts and resources, which are part of the program.
+const FIXED_TTL_MS: u64 = 3_600_000;
 
 /// How long a client may keep the list of tools: it changes when other policies come into force. Clients of older
 /// versions are told; those of the newest ask again after this time.
@@ -175,6 +182,10 @@ impl<D: Desk> Server<D> {
     }
 
     fn request(&self, params: &mut CallToolRequestParams, context: &RequestContext<RoleServer>) -> ToolRequest {
+        self.request_of(params.name.to_string(), params.arguments.take().unwrap_or_default(), context)
+    }
+
+    fn request_of(&self, tool: String, arguments: JsonObject, context: &RequestContext<RoleServer>) -> ToolRequest {
         let text = |text: String| text.chars().take(CLIENT_MAX).collect();
         let client = context.client_info().map(|client| (text(client.name), text(client.version)));
         let (mut name, version): (String, String) = client.unwrap_or_default();
@@ -184,8 +195,8 @@ impl<D: Desk> Server<D> {
         let protocol = context.protocol_version().map(|version| version.to_string()).unwrap_or_default();
         ToolRequest {
             call: CallId::fresh(),
-            tool: params.name.to_string(),
-            arguments: params.arguments.take().unwrap_or_default(),
+            tool,
+            arguments,
             caller: Caller {
                 agent: self.served.agent.clone(),
                 human: self.served.human.clone(),
@@ -237,6 +248,14 @@ impl<D: Desk> Server<D> {
     }
 }
 
+/// Every list is whole on its first page.
+fn one_page(request: Option<PaginatedRequestParams>) -> Result<(), ErrorData> {
+    match request.and_then(|request| request.cursor) {
+        None => Ok(()),
+        Some(_) => Err(ErrorData::invalid_params("there is no such page: all of it is on the first", None)),
+    }
+}
+
 /// Where a request came from, if it came over HTTP.
 fn source(context: &RequestContext<RoleServer>) -> Option<IpAddr> {
     let parts = context.extensions.get::<http::request::Parts>()?;
@@ -245,9 +264,16 @@ fn source(context: &RequestContext<RoleServer>) -> Option<IpAddr> {
 
 impl<D: Desk> ServerHandler for Server<D> {
     fn get_info(&self) -> ServerConfig {
-        ServerConfig::new(ServerCapabilities::builder().enable_tools().enable_tool_list_changed().build())
-            .with_server_info(Implementation::new("countersign", env!("CARGO_PKG_VERSION")))
-            .with_instructions(INSTRUCTIONS)
+        ServerConfig::new(
+            ServerCapabilities::builder()
+                .enable_tools()
+                .enable_tool_list_changed()
+                .enable_prompts()
+                .enable_resources()
+                .build(),
+        )
+        .with_server_info(Implementation::new("countersign", env!("CARGO_PKG_VERSION")))
+        .with_instructions(INSTRUCTIONS)
     }
 
     fn supported_protocol_versions(&self) -> Cow<'static, [ProtocolVersion]> {
@@ -259,9 +285,7 @@ impl<D: Desk> ServerHandler for Server<D> {
         request: Option<PaginatedRequestParams>,
         _context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        if request.is_some_and(|request| request.cursor.is_some()) {
-            return Err(ErrorData::invalid_params("there is no such page: all tools are on the first", None));
-        }
+        one_page(request)?;
         let mut tools = self.shared.desk.tools(&self.served.agent, &self.served.human);
         tools.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(ListToolsResult::with_all_items(tools.into_iter().map(present::tool).collect())
@@ -303,6 +327,68 @@ impl<D: Desk> ServerHandler for Server<D> {
             present::result(&recorded, None)
         };
         shown.map_err(|error| unable(&error))
+    }
+
+    async fn list_prompts(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        one_page(request)?;
+        Ok(ListPromptsResult::with_all_items(prompts::list())
+            .with_ttl_ms(FIXED_TTL_MS)
+            .with_cache_scope(CacheScope::Public))
+    }
+
+    async fn get_prompt(
+        &self,
+        params: GetPromptRequestParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        let arguments = params.arguments.unwrap_or_default();
+        let got = prompts::get(&params.name, &arguments).map_err(|slip| ErrorData::invalid_params(slip, None))?;
+        Ok(got.into())
+    }
+
+    async fn list_resources(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        one_page(request)?;
+        Ok(ListResourcesResult::with_all_items(resources::list())
+            .with_ttl_ms(FIXED_TTL_MS)
+            .with_cache_scope(CacheScope::Public))
+    }
+
+    async fn list_resource_templates(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        one_page(request)?;
+        Ok(ListResourceTemplatesResult::with_all_items(resources::templates())
+            .with_ttl_ms(FIXED_TTL_MS)
+            .with_cache_scope(CacheScope::Public))
+    }
+
+    async fn read_resource(
+        &self,
+        params: ReadResourceRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        let _happening = self.served.session.begin();
+        let _running = self.shared.running.acquire().await.map_err(|error| {
+            tracing::error!(%error, "a resource can't be read");
+            ErrorData::internal_error("the server is ending", None)
+        })?;
+        let cancel = CancellationToken::new();
+        let arguments = JsonObject::from_iter([("uri".to_owned(), params.uri.clone().into())]);
+        let request = self.request_of(read_resource::NAME.to_owned(), arguments, &context);
+        let asker = InCall::new(Progress::of(&context, cancel.clone()), Duration::ZERO, self.shared.still_waiting);
+        let recorded = self.handle(request, &asker, &context, cancel).await?;
+        let read = resources::contents(params.uri, &recorded)?;
+        Ok(read.with_ttl_ms(0).with_cache_scope(CacheScope::Private).into())
     }
 
     /// Clients of the older versions are told when there may be other tools. Those of the newest subscribe to that, or ask

@@ -34,9 +34,18 @@ pub(super) fn sheet() -> Sheet {
 
 pub(super) async fn serve(request: &ToolRequest, world: &World) -> Result<(Value, String), Refused> {
     let asked: Arguments = arguments(request)?;
+    rows(request, world, asked.state).await
+}
+
+/// The agent's latest plans, of one state where it is given.
+pub(super) async fn rows(
+    request: &ToolRequest,
+    world: &World,
+    state: Option<PlanState>,
+) -> Result<(Value, String), Refused> {
     let filter = PlanFilter {
         agent: Some(request.caller.agent.clone()),
-        states: asked.state.into_iter().collect(),
+        states: state.into_iter().collect(),
         limit: MOST,
         ..PlanFilter::default()
     };

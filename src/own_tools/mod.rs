@@ -3,6 +3,7 @@
 mod find_operations;
 mod list_plans;
 mod plan_status;
+pub mod read_resource;
 mod whoami;
 
 use serde::de::DeserializeOwned;
@@ -27,6 +28,8 @@ pub enum OwnTool {
     PlanStatus,
     /// Who am I, and what may I do?
     Whoami,
+    /// Reads an MCP resource. Not listed as a tool.
+    ReadResource,
 }
 
 /// The tool's name, title, description and arguments.
@@ -39,12 +42,12 @@ struct Sheet {
 }
 
 impl OwnTool {
-    /// All of them, in the order they are listed.
+    /// All that are listed as tools, in that order.
     pub const ALL: [Self; 4] = [Self::FindOperations, Self::ListPlans, Self::PlanStatus, Self::Whoami];
 
     /// The tool of that name.
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|tool| tool.name() == name)
+        Self::ALL.into_iter().chain([Self::ReadResource]).find(|tool| tool.name() == name)
     }
 
     /// Its name.
@@ -90,6 +93,7 @@ impl OwnTool {
             Self::ListPlans => list_plans::serve(request, world).await,
             Self::PlanStatus => plan_status::serve(request, world, asker, cancel).await,
             Self::Whoami => whoami::serve(request, world).await,
+            Self::ReadResource => read_resource::serve(request, world).await,
         }
     }
 
@@ -99,6 +103,7 @@ impl OwnTool {
             Self::ListPlans => list_plans::sheet(),
             Self::PlanStatus => plan_status::sheet(),
             Self::Whoami => whoami::sheet(),
+            Self::ReadResource => read_resource::sheet(),
         }
     }
 }

@@ -177,7 +177,8 @@ async fn wait_for_news(
     }
 }
 
-async fn find(id: &PlanId, request: &ToolRequest, world: &World) -> Result<FiledPlan, Refused> {
+/// A plan of the agent that asks.
+pub(super) async fn find(id: &PlanId, request: &ToolRequest, world: &World) -> Result<FiledPlan, Refused> {
     let found = world.store.plan(id, world.clock.now()).await.map_err(|error| store_failed(&error))?;
     found
         .filter(|plan| plan.content.agent == request.caller.agent && plan.content.human == request.caller.human)

@@ -138,6 +138,7 @@ fn tool(scopes: &[(&[&str], &[&str])]) -> Tool {
         output: None,
         docs: None,
         digest: Digest::of_bytes("test", b""),
+        text: "".into(),
     }
 }
 

@@ -127,6 +127,7 @@ pub(super) fn compile(raw: RawTool, report: &mut Report<'_>) -> Option<Tool> {
         output: output.flatten(),
         docs: raw.docs,
         digest: Digest::of_bytes("countersign.manifest.v1", report.document.source().text().as_bytes()),
+        text: report.document.source().text().into(),
     })
 }
 
