@@ -26,6 +26,7 @@ mod policies;
 mod readme;
 mod receipts;
 mod register;
+mod resources;
 mod roles;
 mod sandbox;
 mod scopes;

@@ -126,6 +126,11 @@ impl Session {
         *self.person.act.lock().unwrap() = act;
     }
 
+    /// The client itself, for what isn't a tool call.
+    pub(crate) fn client(&self) -> &RunningService<RoleClient, Person> {
+        &self.client
+    }
+
     /// The forms that were shown, in order.
     pub(crate) fn forms(&self) -> Vec<Value> {
         self.person.forms.lock().unwrap().clone()
@@ -281,7 +286,7 @@ pub(crate) fn collected(mut stderr: tokio::process::ChildStderr) -> Arc<watch::S
 }
 
 #[derive(Clone)]
-struct Person {
+pub(crate) struct Person {
     version: ProtocolVersion,
     act: Arc<Mutex<Act>>,
     forms: Arc<Mutex<Vec<Value>>>,
