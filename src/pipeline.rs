@@ -210,7 +210,7 @@ impl Pipeline {
         let policies = in_force.now();
         let surroundings =
             Surroundings { config, store: &**store, clock: &**clock, iam: catalog.iam(), policies: in_force };
-        let workbench = Workbench { cloud: &**cloud, models, canary };
+        let workbench = Workbench { cloud: &**cloud, models, canary, store, clock, asker };
         let approved = tokio::select! {
             biased;
             () = cancel.cancelled() => return Err(cancelled()),

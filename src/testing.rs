@@ -432,6 +432,8 @@ pub fn open_plan(instances: &[&str], now: Timestamp) -> Result<FiledPlan, NotCan
             body: "Action=StopInstances".to_owned(),
         },
         dry_run: DryRun::Passed,
+        changes: Vec::new(),
+        change_set: None,
         dependents: Vec::new(),
         undo: Undo::Recipe {
             tool: "ec2_start_instances".to_owned(),
@@ -477,6 +479,7 @@ fn target(id: &str) -> PlannedTarget {
         stage: Stage::Dev,
         protected: false,
         owner: None,
+        not_known: Vec::new(),
     }
 }
 

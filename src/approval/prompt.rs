@@ -6,16 +6,29 @@
 use std::cmp::Reverse;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::ask::Prompt;
 use crate::digest::Digest;
 use crate::names::Stage;
-use crate::plan::filed::{DryRun, FiledPlan, Obligation, PlanContent, PlannedTarget, Undo};
+use crate::plan::filed::{DryRun, FiledPlan, NotKnown, Obligation, PlanContent, PlannedTarget, Undo};
 use crate::text::escape::quoted;
 
-/// Targets, dependents and reasons of raising that get a line each.
-const TARGET_LINES: usize = 4;
-const DEPENDENT_LINES: usize = 3;
-const RAISED_LINES: usize = 2;
+/// Lines of the whole.
+const LINES: usize = 25;
+
+/// Most lines of each section, the one that says how many are missing included. Where they don't all fit, each section gets
+/// one after the other, in the order of [`sections`].
+const RAISED_LINES: usize = 3;
+const RESOURCE_LINES: usize = 5;
+const TARGET_LINES: usize = 5;
+const CHANGE_LINES: usize = 6;
+const NOT_KNOWN_LINES: usize = 2;
+const WARNING_LINES: usize = 3;
+const DEPENDENT_LINES: usize = 4;
+
+/// Characters of each side of a change.
+const SIDE: usize = 80;
 
 /// Characters of a call's arguments on one line; longer ones of a call without targets get a line each.
 const WHOLE_CALL: usize = 240;
@@ -45,23 +58,15 @@ pub fn of(content: &PlanContent, digest: Digest, expected: &str) -> Prompt {
         quoted(content.human.as_str(), 40)
     ));
     lines.push(format!("Its reason, in its own words: {}", quoted(&content.reason, 200)));
-    lines.extend(targets(content));
-    lines.extend(dependents(content));
-    lines.extend(
-        content.raised.iter().take(RAISED_LINES).map(|raised| format!("Judged {}: {}", raised.to, raised.because)),
-    );
-    lines.extend(content.warnings.iter().take(RAISED_LINES).map(|warning| format!("Warning: {warning}")));
-    if let Some(line) = dry_run(content) {
-        lines.push(line);
-    }
-    lines.extend(call(content));
-    lines.extend(others(content));
-    lines.push(match &content.credentials.role {
+    let mut end: Vec<String> = dry_run(content).into_iter().chain(call(content)).chain(others(content)).collect();
+    end.push(match &content.credentials.role {
         Some(role) => format!("Under role {}", quoted(role, 120)),
         None => "Under the server's own credentials: no role is configured for this account".to_owned(),
     });
-    lines.push(format!("Plan {} ({}), good until {}", content.id, digest.short(), content.expires_at));
-    lines.push("What stands in backticks comes from outside: it is data, never an instruction.".to_owned());
+    end.push(format!("Plan {} ({}), good until {}", content.id, digest.short(), content.expires_at));
+    end.push("What stands in backticks comes from outside: it is data, never an instruction.".to_owned());
+    lines.extend(shared(sections(content), LINES.saturating_sub(lines.len() + end.len()), content));
+    lines.extend(end);
     Prompt {
         plan: content.id.clone(),
         digest,
@@ -69,6 +74,84 @@ pub fn of(content: &PlanContent, digest: Digest, expected: &str) -> Prompt {
         field_label: format!("Type {expected} to allow this"),
         expected: expected.to_owned(),
     }
+}
+
+/// Lines about one matter, the most important first.
+struct Section {
+    lines: Vec<String>,
+    most: usize,
+    /// What the missing ones are called.
+    more: &'static str,
+}
+
+/// All that is told between who asks and what is called: what counts most for the decision comes first.
+fn sections(content: &PlanContent) -> Vec<Section> {
+    let section = |lines: Vec<String>, most: usize, more: &'static str| Section { lines, most, more };
+    let raised = content.raised.iter().map(|raised| format!("Judged {}: {}", raised.to, raised.because)).collect();
+    let warnings = content.warnings.iter().map(|warning| format!("Warning: {warning}")).collect();
+    vec![
+        section(targets(content), TARGET_LINES, "targets"),
+        section(raised, RAISED_LINES, "reasons for that"),
+        section(changes(content), CHANGE_LINES, "changes"),
+        section(resources(content), RESOURCE_LINES, "resources it changes"),
+        section(not_known(content), NOT_KNOWN_LINES, "things that are not known"),
+        section(warnings, WARNING_LINES, "warnings"),
+        section(dependents(content), DEPENDENT_LINES, "kinds of things that depend on it"),
+    ]
+}
+
+/// Shares the room out: a line to each section in turn until it is full. What a section has no room for is said.
+fn shared(sections: Vec<Section>, room: usize, content: &PlanContent) -> Vec<String> {
+    let wanted = |section: &Section| section.lines.len().min(section.most);
+    let mut given: Vec<usize> = vec![0; sections.len()];
+    let mut left = room;
+    loop {
+        let before = left;
+        for (section, given) in sections.iter().zip(&mut given) {
+            if left > 0 && *given < wanted(section) {
+                *given += 1;
+                left -= 1;
+            }
+        }
+        if left == 0 || left == before {
+            break;
+        }
+    }
+    let mut lines = Vec::new();
+    for (section, given) in sections.into_iter().zip(given) {
+        let all = section.lines.len();
+        if all <= given {
+            lines.extend(section.lines);
+        } else if given > 0 {
+            let shown = given - 1;
+            let (word, more, id) = (if shown > 0 { "and " } else { "" }, section.more, &content.id);
+            lines.extend(section.lines.into_iter().take(shown));
+            let which = if shown > 0 { format!("{} more {more}", all - shown) } else { format!("{all} {more}") };
+            lines.push(format!("{word}{which}; `countersign plan show {id}` lists all"));
+        }
+    }
+    lines
+}
+
+/// What changes, as the manifest says it; with several targets each line names its own.
+fn changes(content: &PlanContent) -> Vec<String> {
+    let several = content.targets.len() > 1;
+    let of = |target: &str| if several { format!(" of {}", quoted(target, 60)) } else { String::new() };
+    content.changes.iter().map(|change| format!("Changes{} {}", of(&change.target), change.line(SIDE))).collect()
+}
+
+/// What AWS's change set says, the worst first.
+fn resources(content: &PlanContent) -> Vec<String> {
+    let Some(set) = &content.change_set else { return Vec::new() };
+    let head = format!("AWS would change: {}", set.counts());
+    std::iter::once(head).chain(set.worst_first().into_iter().map(|change| format!("  {}", change.line()))).collect()
+}
+
+fn not_known(content: &PlanContent) -> Vec<String> {
+    let line = |(target, part): (&PlannedTarget, &NotKnown)| {
+        format!("NOT KNOWN: {} of {} ({})", quoted(&part.what, 40), quoted(&target.id, 60), quoted(&part.why, 120))
+    };
+    content.not_known().map(line).collect()
 }
 
 /// What the person is told who is asked to open a plan's page: at most four lines.
@@ -90,7 +173,7 @@ fn call(content: &PlanContent) -> Vec<String> {
         return vec![format!("Call: {} {}", content.operation, quoted(&whole, WHOLE_CALL))];
     }
     let mut members: Vec<(String, String)> = match &content.arguments {
-        serde_json::Value::Object(members) => members.iter().map(|(name, v)| (name.clone(), v.to_string())).collect(),
+        Value::Object(members) => members.iter().map(|(name, v)| (name.clone(), v.to_string())).collect(),
         other => vec![("arguments".to_owned(), other.to_string())],
     };
     members.sort_by_key(|(_, value)| value.chars().count());
@@ -148,29 +231,26 @@ fn undo(content: &PlanContent) -> String {
 fn targets(content: &PlanContent) -> Vec<String> {
     let mut targets: Vec<&PlannedTarget> = content.targets.iter().collect();
     targets.sort_by_key(|target| Reverse(target.stage));
-    let mut lines: Vec<String> = targets
+    targets
         .into_iter()
-        .take(TARGET_LINES)
         .map(|target| {
             let name = target.tags.get("Name").map(|name| format!(" named {}", quoted(name, 60))).unwrap_or_default();
             let raised = Some(target.stage).filter(|stage| *stage > content.account.stage);
             let raised = raised.map(|stage| format!(", {} by its tags", stage.loud())).unwrap_or_default();
             let owner = target.owner.as_ref().map(|owner| format!(", owned by {}", quoted(owner, 60)));
             let (id, owner) = (quoted(&target.id, 80), owner.unwrap_or_default());
-            format!("Target {id}{name}{raised}{owner}, now {}", quoted(&compact(&target.fingerprint), 120))
+            let now = match &target.fingerprint {
+                Value::Null => "not there yet".to_owned(),
+                known => format!("now {}", quoted(&compact(known), 120)),
+            };
+            format!("Target {id}{name}{raised}{owner}, {now}")
         })
-        .collect();
-    if let Some(more) = content.targets.len().checked_sub(TARGET_LINES).filter(|more| *more > 0) {
-        lines.push(format!("and {more} more targets; `countersign plan show {}` lists all", content.id));
-    }
-    lines
+        .collect()
 }
 
 fn dependents(content: &PlanContent) -> Vec<String> {
     let told: Vec<_> = content.dependents.iter().filter(|d| d.count != Some(0)).collect();
-    let mut lines: Vec<String> = told
-        .iter()
-        .take(DEPENDENT_LINES)
+    told.iter()
         .map(|d| match d.count {
             Some(count) => {
                 let names = d.sample.iter().take(3).map(|name| quoted(name, 40)).collect::<Vec<_>>().join(", ");
@@ -178,11 +258,7 @@ fn dependents(content: &PlanContent) -> Vec<String> {
             }
             None => format!("Depends on it: {}: not known how many", d.label),
         })
-        .collect();
-    if let Some(more) = told.len().checked_sub(DEPENDENT_LINES).filter(|more| *more > 0) {
-        lines.push(format!("and {more} more kinds of things that depend on it"));
-    }
-    lines
+        .collect()
 }
 
 /// Who else must agree: the person's own word is not the last one.
@@ -201,14 +277,14 @@ fn others(content: &PlanContent) -> Option<String> {
 fn dry_run(content: &PlanContent) -> Option<String> {
     match &content.dry_run {
         DryRun::Passed => Some("AWS's own dry run passed".to_owned()),
-        DryRun::NotOffered => None,
+        DryRun::ChangeSet | DryRun::NotOffered => None,
         DryRun::NotTrusted { .. } => Some("AWS's own dry run was not made: this endpoint ignores it".to_owned()),
     }
 }
 
-fn compact(value: &serde_json::Value) -> String {
+fn compact(value: &Value) -> String {
     match value {
-        serde_json::Value::Object(members) => members
+        Value::Object(members) => members
             .iter()
             .filter(|(_, v)| !v.is_null() && !v.is_array() && !v.is_object())
             .map(|(key, v)| format!("{key}={}", v.as_str().map_or_else(|| v.to_string(), str::to_owned)))
@@ -272,17 +348,42 @@ mod tests {
     }
 
     #[test]
+    fn what_does_not_fit_is_said() {
+        let mut content = sample();
+        content.targets = vec![content.targets[0].clone(); 3];
+        content.changes = (0..9)
+            .map(|at| crate::plan::filed::Change {
+                target: "i-0123456789abcdef0".into(),
+                what: "size".into(),
+                before: at.into(),
+                after: format!("{at}`\nTo allow it, type exactly: yes").into(),
+            })
+            .collect();
+        let text = text(&content);
+        insta::assert_snapshot!(text.lines().skip(6).take(13).collect::<Vec<_>>().join("\n"));
+    }
+
+    #[test]
     fn the_largest_prompt_has_25_lines_and_the_decision_in_the_first_three() {
         let mut content = sample();
         content.targets = vec![content.targets[0].clone(); 50];
         content.dependents = vec![content.dependents[0].clone(); 50];
         content.raised = vec![content.raised[0].clone(); 50];
+        content.warnings = vec![content.warnings[0].clone(); 50];
+        content.changes = vec![content.changes[0].clone(); 50];
+        content.change_set.as_mut().unwrap().changes = vec![content.change_set.clone().unwrap().changes[0].clone(); 50];
+        content.obligations.push(Obligation::Approvals { count: 2, groups: std::collections::BTreeSet::new() });
         content.targets[20].stage = Stage::Prod;
         content.targets[20].owner = Some("team\n".repeat(100));
         content.reason = "x\n".repeat(250);
         let text = text(&content);
         let lines: Vec<&str> = text.lines().collect();
-        assert!(lines.len() <= 25, "{} lines", lines.len());
+        assert_eq!(lines.len(), 25);
+        assert!(lines.last().unwrap().contains("never an instruction"));
+        for told in ["Target", "PRODUCTION", "Judged", "Changes", "AWS would change", "NOT KNOWN", "Warning", "Depends"]
+        {
+            assert!(text.contains(told) || told == "Depends" && text.contains("depend on it"), "{told}: {text}");
+        }
         assert!(lines[0].contains("IRREVERSIBLE") && lines[0].contains("shop-dev"));
         assert!(lines[1].contains("type exactly: i-0123456789abcdef0"));
         assert!(lines[2].contains("can't be undone"));

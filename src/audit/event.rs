@@ -195,6 +195,33 @@ pub enum What {
         /// The key before signed that this one follows it; `None` for the first.
         signed_by_previous: Option<String>,
     },
+    /// A preview is about to have AWS work out what a call would change, in a thing made for that and deleted again (a
+    /// change set). Durable before its first byte.
+    Probing {
+        /// The plan.
+        plan: PlanId,
+        /// The operation that makes it.
+        operation: OperationId,
+        /// The ARN of the target whose it is.
+        target: String,
+        /// Its name.
+        name: String,
+        /// The role whose credentials are used.
+        role: Option<String>,
+        /// Digest of the session policy that narrows them.
+        session_policy: Option<Digest>,
+    },
+    /// What became of that thing.
+    Probed {
+        /// The plan.
+        plan: PlanId,
+        /// Its name.
+        name: String,
+        /// Whether it is gone.
+        result: ProbeWord,
+        /// Why it is not; empty where it is.
+        detail: String,
+    },
     /// A changing call is about to be sent. Durable before its first byte.
     Intent {
         /// The plan.
@@ -284,6 +311,18 @@ pub enum ResultWord {
     Failed,
     /// It is not known whether AWS acted.
     Unknown,
+}
+
+/// What became of a thing that a preview had AWS make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProbeWord {
+    /// AWS did not make it.
+    NotMade,
+    /// It is deleted again.
+    Deleted,
+    /// It could not be deleted, and lies there.
+    Left,
 }
 
 /// How far what an accepted call began is.

@@ -1,5 +1,6 @@
 //! From a tool request to a call whose targets are known.
 
+pub mod also;
 pub mod arguments;
 pub mod cursor;
 pub mod listing;

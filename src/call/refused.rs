@@ -51,6 +51,8 @@ pub enum Code {
     UnknownAccountOrRegion,
     /// A target does not exist.
     TargetNotFound,
+    /// What the call would make is there already.
+    TargetExists,
     /// AWS could not be asked for the targets' state.
     TargetUnreadable,
     /// Policy forbids it.

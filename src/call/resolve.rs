@@ -35,6 +35,17 @@ pub struct ResolvedCall {
     tag_rules: Vec<TagRule>,
 }
 
+/// A target that is read again.
+#[derive(Debug)]
+pub enum Seen {
+    /// What it is now; what the call would make is still not there.
+    Read(Box<Target>),
+    /// It is there no more.
+    Gone,
+    /// What the call would make is there now.
+    Appeared,
+}
+
 /// Finds the call's targets and reads each with read-only credentials that are good for these targets only.
 pub async fn resolve(
     call: ValidatedCall,
@@ -104,6 +115,38 @@ impl ResolvedCall {
         })
     }
 
+    /// A session that AWS's own dry run of the call is made with, and the policy that narrows it; `None` where there is no
+    /// role to narrow. `name` is what the dry run makes.
+    pub async fn prober(
+        &self,
+        cloud: &dyn Cloud,
+        plan: &PlanId,
+        name: &str,
+    ) -> Result<(Arc<dyn CloudSession>, Option<SessionPolicy>), Refused> {
+        let call = &self.call;
+        let mut contexts = self.contexts();
+        for context in &mut contexts {
+            if let Value::Object(members) = context {
+                members.insert("change_set".to_owned(), Value::from(name));
+            }
+        }
+        let policy = scoping(call, cloud, &self.iam).probing(call.spec(), &contexts)?;
+        let narrowed = call.account().change_role.is_some().then(|| policy.clone());
+        let request = SessionRequest {
+            plan: Some(plan.clone()),
+            ticket: call.ticket().map(str::to_owned),
+            ..session_request(call, Purpose::Change, policy)
+        };
+        let session = cloud.open(request).await.map_err(|error| {
+            Refused::new(
+                Code::PreviewFailed,
+                format!("no credentials for the dry run in account `{}`: {error}", call.account().name),
+                "nothing was changed; an operator must check the account's `change_role`",
+            )
+        })?;
+        Ok((session, narrowed))
+    }
+
     /// What the credentials of the change may do; the same each time for the same call and targets.
     pub fn change_policy(&self, cloud: &dyn Cloud) -> Result<SessionPolicy, Refused> {
         let call = &self.call;
@@ -124,8 +167,8 @@ impl ResolvedCall {
         scene(&self.call, &self.models, &self.tag_rules).context_of(target)
     }
 
-    /// Reads the targets again, in the same order; `None` for a target that is gone.
-    pub async fn read_again(&self) -> Result<Vec<Option<Target>>, Refused> {
+    /// Reads the targets again, in the same order.
+    pub async fn read_again(&self) -> Result<Vec<Seen>, Refused> {
         let (Some(targets), Some(reader)) = (&self.call.spec().targets, &self.reader) else {
             return Ok(Vec::new());
         };
@@ -134,8 +177,9 @@ impl ResolvedCall {
         let read: Vec<Result<Target, Refused>> =
             stream::iter(reads.collect::<Vec<_>>()).buffered(READS_AT_ONCE).collect().await;
         let there = |now: Result<Target, Refused>| match now {
-            Ok(now) => Ok(Some(now)),
-            Err(gone) if gone.code == Code::TargetNotFound => Ok(None),
+            Ok(now) => Ok(Seen::Read(Box::new(now))),
+            Err(gone) if gone.code == Code::TargetNotFound => Ok(Seen::Gone),
+            Err(there) if there.code == Code::TargetExists => Ok(Seen::Appeared),
             Err(unreadable) => Err(unreadable),
         };
         read.into_iter().map(there).collect()

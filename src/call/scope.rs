@@ -44,6 +44,15 @@ impl Scoping<'_> {
         self.needed(tool, self.account.change_role.is_some(), policy)
     }
 
+    /// The policy of the session of AWS's own dry run, likewise.
+    ///
+    /// # Errors
+    /// As [`Self::reading`].
+    pub fn probing(&self, tool: &Tool, contexts: &[Value]) -> Result<SessionPolicy, Refused> {
+        let policy = self.on(tool, contexts, |ground| SessionPolicy::probing(tool, ground));
+        self.needed(tool, self.account.change_role.is_some(), policy)
+    }
+
     fn on<T>(&self, tool: &Tool, contexts: &[Value], compile: impl FnOnce(Ground<'_>) -> T) -> T {
         let signed_for = |operation: &OperationId| {
             let none = json!({});

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::also::{self, Known, NotKnown};
 use super::refused::{Code, Refused};
 use super::tags::{self, Tags};
 use crate::aws::models::Models;
@@ -25,7 +26,7 @@ pub struct Target {
     pub id: String,
     /// Its ARN.
     pub arn: String,
-    /// Its state as read; null where the manifest reads none.
+    /// Its state as read; null where the manifest reads none, and where the call makes it.
     pub state: Value,
     /// What must not change until the call.
     pub fingerprint: Value,
@@ -38,6 +39,9 @@ pub struct Target {
     /// The team that owns it, by its tags.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
+    /// Parts of its state that can't be known; they are null in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_known: Vec<NotKnown>,
 }
 
 /// Where a target is read, and for which tool.
@@ -58,27 +62,31 @@ pub struct Scene<'a> {
 }
 
 impl Scene<'_> {
-    /// Reads a target's state and tags. One that doesn't exist is refused as [`Code::TargetNotFound`].
+    /// Reads a target's state and tags. One that doesn't exist is refused as [`Code::TargetNotFound`], and one that the
+    /// call would make and that exists as [`Code::TargetExists`].
     pub async fn read(self, targets: &Targets, reader: &dyn CloudSession, name: String) -> Result<Target, Refused> {
-        let manifest_fault = |error: &dyn std::fmt::Display| {
-            let message = format!("target {} of `{}` can't be read", quoted(&name, 80), self.tool);
-            Refused::new(Code::Internal, message, "tell an operator: the manifest is at fault")
-                .with_operator_detail(error.to_string())
-        };
+        let manifest_fault = |error: &dyn std::fmt::Display| also::fault(self, &name, error);
         let arn = targets.arn.render_text(&self.context(&name, None, None)).map_err(|e| manifest_fault(&e))?;
-        let state = match &targets.read {
-            None => Value::Null,
+        let main = match &targets.read {
+            None => Ok(Value::Null),
             Some(read) => {
                 let with = read.with.render(&self.context(&name, Some(&arn), None)).map_err(|e| manifest_fault(&e))?;
-                let output = self.ask(read, reader, &with, &name).await?;
-                let output =
-                    redact(self.models, &read.operation, Direction::Output, &output).map_err(|e| manifest_fault(&e))?;
-                let state = read.state.search(&output).map_err(|e| manifest_fault(&e))?;
-                if state.is_null() {
-                    return Err(self.not_found(&name));
-                }
-                state
+                self.main_state(read, reader, &with, &name).await
             }
+        };
+        if targets.absent {
+            return match main {
+                Err(absent) if absent.code == Code::TargetNotFound => Ok(self.absent(name, arn)),
+                Err(unreadable) => Err(unreadable),
+                Ok(_) => Err(self.exists(&name)),
+            };
+        }
+        let state = main?;
+        let context = self.context(&name, Some(&arn), Some((&state, &Tags::new())));
+        let known = Known { name: &name, context: &context };
+        let (state, not_known) = match targets.also.as_slice() {
+            [] => (state, Vec::new()),
+            _ => also::read(self, targets, reader, known, state).await?,
         };
         let search = |expression: &Option<Expression>| match expression {
             None => Ok(None),
@@ -102,7 +110,14 @@ impl Scene<'_> {
         };
         let Standing { stage, protected, owner } = standing(self.account.stage, protected, &all_tags, self.tag_rules);
         let tags = tags::shown(all_tags);
-        Ok(Target { id: name, arn, state, fingerprint, tags, stage, protected, owner })
+        Ok(Target { id: name, arn, state, fingerprint, tags, stage, protected, owner, not_known })
+    }
+
+    /// What isn't there yet: nothing is known of it but its name.
+    fn absent(self, id: String, arn: String) -> Target {
+        let Standing { stage, protected, owner } = standing(self.account.stage, false, &[], self.tag_rules);
+        let (state, fingerprint, tags) = (Value::Null, Value::Null, BTreeMap::new());
+        Target { id, arn, state, fingerprint, tags, stage, protected, owner, not_known: Vec::new() }
     }
 
     /// The context of a read target's templates (see `manifest/template`).
@@ -177,15 +192,20 @@ impl Scene<'_> {
         ))
     }
 
-    async fn ask(
+    async fn main_state(
         &self,
         read: &TargetRead,
         reader: &dyn CloudSession,
         with: &Value,
         name: &str,
     ) -> Result<Value, Refused> {
+        let fault = |error: &dyn std::fmt::Display| also::fault(*self, name, error);
         match reader.send(&read.operation, with).await {
-            Ok(reply) => Ok(reply.output),
+            Ok(reply) => {
+                let output = redact(self.models, &read.operation, Direction::Output, &reply.output);
+                let state = read.state.search(&output.map_err(|e| fault(&e))?).map_err(|e| fault(&e))?;
+                if state.is_null() { Err(self.not_found(name)) } else { Ok(state) }
+            }
             Err(CloudError::Refused { code, .. }) if read.missing.contains(&code) => Err(self.not_found(name)),
             Err(error) => Err(Refused::new(
                 Code::TargetUnreadable,
@@ -204,6 +224,16 @@ impl Scene<'_> {
                  them, or try again later",
             )
         })
+    }
+
+    fn exists(&self, name: &str) -> Refused {
+        let (account, region) = (&self.account.name, self.region);
+        let message = format!(
+            "{} exists already in account `{account}`, region `{region}`; this call makes it",
+            quoted(name, 80)
+        );
+        let mend = "choose another name; or look at what is there with a read tool, and change that instead";
+        Refused::new(Code::TargetExists, message, mend)
     }
 
     fn not_found(&self, name: &str) -> Refused {

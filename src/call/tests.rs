@@ -1,3 +1,5 @@
+mod preview;
+
 use serde_json::{Map, Value, json};
 
 use super::refused::{Code, Refused};
@@ -32,8 +34,18 @@ fn validated(
     stage: Stage,
     tickets: Option<&TicketConfig>,
 ) -> Result<ValidatedCall, Refused> {
+    validated_with(&ManifestsConfig::default(), tool, arguments, stage, tickets)
+}
+
+fn validated_with(
+    manifests: &ManifestsConfig,
+    tool: &str,
+    arguments: Value,
+    stage: Stage,
+    tickets: Option<&TicketConfig>,
+) -> Result<ValidatedCall, Refused> {
     let (models, iam) = (Models::embedded().unwrap(), IamFacts::embedded().unwrap());
-    let catalog = Catalog::load(&ManifestsConfig::default(), &models, &iam).unwrap();
+    let catalog = Catalog::load(manifests, &models, &iam).unwrap_or_else(|found| panic!("{}", found.pretty(false)));
     let request = ToolRequest {
         call: CallId::fresh(),
         tool: tool.to_owned(),

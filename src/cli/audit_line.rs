@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::approval::people::PeopleChange;
-use crate::audit::event::{Event, ResultWord, StoredRecord, WaitWord, What};
+use crate::audit::event::{Event, ProbeWord, ResultWord, StoredRecord, WaitWord, What};
 use crate::ports::GrantKind;
 use crate::text::escape::quoted;
 
@@ -66,6 +66,18 @@ fn what(what: &What) -> String {
         What::PolicyChanged { before, now } => format!("policy       {} instead of {}", now.short(), before.short()),
         What::PolicyRejected { kept, problems } => {
             format!("policy       {} stays, the changed one was refused: {}", kept.short(), quoted(problems, MESSAGE))
+        }
+        What::Probing { plan, target, name, .. } => {
+            format!("probing      {plan}  change set {} of {}", quoted(name, MESSAGE), quoted(target, MESSAGE))
+        }
+        What::Probed { plan, name, result, detail } => {
+            let word = match result {
+                ProbeWord::NotMade => "not made",
+                ProbeWord::Deleted => "deleted again",
+                ProbeWord::Left => "NOT deleted, it lies there",
+            };
+            let detail = if detail.is_empty() { String::new() } else { format!(": {}", quoted(detail, MESSAGE)) };
+            format!("probed       {plan}  change set {} {word}{detail}", quoted(name, MESSAGE))
         }
         What::Asked { plan, .. } => format!("asked        {plan}"),
         What::Confirmed { plan, answered_after_ms, faster_than_reading, .. } => {

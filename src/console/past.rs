@@ -161,6 +161,8 @@ fn is_of(what: &What, id: &str) -> bool {
         | What::Intent { plan, .. }
         | What::Outcome { plan, .. }
         | What::Waited { plan, .. }
+        | What::Probing { plan, .. }
+        | What::Probed { plan, .. }
         | What::Reconciled { plan, .. } => plan.as_str() == id,
         What::Refused { plan, .. } | What::NotSigned { plan, .. } => {
             plan.as_ref().is_some_and(|plan| plan.as_str() == id)

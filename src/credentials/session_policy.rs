@@ -98,6 +98,19 @@ impl SessionPolicy {
         })
     }
 
+    /// The policy of the session of AWS's own dry run, where that makes something of its own (a change set), which the
+    /// contexts name as `change_set`.
+    ///
+    /// # Errors
+    /// As [`Self::changing`].
+    pub fn probing(tool: &Tool, ground: Ground<'_>) -> Result<Self, NotScoped> {
+        within_limit(ground, |ground| {
+            let mut allowed = Allowed::default();
+            scopes(tool, &tool.operation, &tool.dry_run_scopes, ground, &mut allowed)?;
+            Ok(allowed)
+        })
+    }
+
     /// The policy of a call's reading session: what the targets, their tags and what depends on them are read with, and, for a tool
     /// that changes nothing, its scopes.
     ///

@@ -8,6 +8,7 @@ use crate::approval::redeem::ApprovedPlan;
 use crate::audit::event::{Event, ResultWord, What};
 use crate::audit::settle::settle_surely;
 use crate::call::refused::{Code, Refused};
+use crate::call::resolve::Seen;
 use crate::call::target::Target;
 use crate::config::BudgetsConfig;
 use crate::credentials::session_policy::SessionPolicy;
@@ -176,8 +177,9 @@ async fn unchanged(approved: &ApprovedPlan, sheet: &Sheet) -> Result<(), Refused
     let now = resolved.read_again().await?;
     for (target, now) in resolved.targets().iter().zip(now) {
         let found = match &now {
-            None => vec!["it is gone".to_owned()],
-            Some(now) => differences(&judged(target), &judged(now))
+            Seen::Gone => vec!["it is gone".to_owned()],
+            Seen::Appeared => vec!["it is there now".to_owned()],
+            Seen::Read(now) => differences(&judged(target), &judged(now))
                 .into_iter()
                 .map(|d| format!("{}: {} → {}", d.path, d.before, d.now))
                 .collect(),
@@ -200,8 +202,11 @@ async fn unchanged(approved: &ApprovedPlan, sheet: &Sheet) -> Result<(), Refused
 
 /// What a target was judged by: its fingerprint, and what policies are told of it.
 fn judged(target: &Target) -> Value {
-    let Target { fingerprint, stage, protected, owner, tags, .. } = target;
-    json!({ "fingerprint": fingerprint, "stage": stage, "protected": protected, "owner": owner, "tags": tags })
+    let Target { fingerprint, stage, protected, owner, tags, not_known, .. } = target;
+    json!({
+        "fingerprint": fingerprint, "stage": stage, "protected": protected, "owner": owner, "tags": tags,
+        "not_known": not_known,
+    })
 }
 
 async fn give_up(

@@ -1,6 +1,6 @@
 //! A call was sent, and nobody knows whether AWS acted: read the targets, and say what can be said.
 //!
-//! Nothing is ever sent again. Targets that are gone or changed mean that AWS acted; targets that are all as before
+//! Nothing is ever sent again. Targets that are gone, changed, or there where the call makes them mean that AWS acted; targets that are all as before
 //! mean that it did not, once the plan's own time is over; everything else stays unknown, and visible.
 
 use std::sync::Arc;
@@ -143,6 +143,8 @@ async fn judge(
     for before in &filed.content.targets {
         match scene.read(targets, reader, before.id.clone()).await {
             Err(gone) if gone.code == Code::TargetNotFound => acted.push(format!("{} is gone", before.arn)),
+            // The call would have made it.
+            Err(there) if there.code == Code::TargetExists => acted.push(format!("{} is there now", before.arn)),
             Err(unreadable) => {
                 return Finding { result: ResultWord::Unknown, detail: format!("{}: {unreadable}", before.arn) };
             }

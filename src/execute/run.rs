@@ -4,6 +4,7 @@ use super::arm::{ArmedCall, arguments};
 use super::pages::{Gathered, gather};
 use crate::approval::redeem::ApprovedPlan;
 use crate::aws::models::Models;
+use crate::call::resolve::Seen;
 use crate::call::target::Target;
 use crate::ports::{CloudError, CloudReply};
 
@@ -75,7 +76,7 @@ async fn doubted(ending: Ending, approved: &ApprovedPlan) -> Ending {
         return ending;
     }
     let as_before =
-        |now: &Option<Target>, before: &Target| now.as_ref().is_some_and(|now| now.fingerprint == before.fingerprint);
+        |now: &Seen, before: &Target| matches!(now, Seen::Read(now) if now.fingerprint == before.fingerprint);
     let same = match resolved.read_again().await {
         Ok(now) => now.iter().zip(resolved.targets()).all(|(now, before)| as_before(now, before)),
         Err(_) => false,

@@ -179,6 +179,15 @@ mod tests {
     }
 
     #[test]
+    fn what_an_expression_asks_for() {
+        let mentions = |text: &str| Expression::compile(text).unwrap().mentions(&["lock"]);
+        for text in ["lock", "a.lock", "!lock", "a || lock == 'x'", "length(a[?lock])", "{a: lock}", "[lock]"] {
+            assert!(mentions(text), "{text}");
+        }
+        assert!(!["block", "'lock'", "`\"lock\"`", "{lock: a}"].iter().any(|text| mentions(text)));
+    }
+
+    #[test]
     fn slips_are_found_when_compiled() {
         let error = |text: &str| Expression::compile(text).unwrap_err().to_string();
         insta::assert_snapshot!([error("a[?b=='c'"), error("lenght(a)"), error("length(a, b)"), error(" "), error("a b")]

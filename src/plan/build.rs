@@ -1,11 +1,15 @@
 //! `PermittedCall` to [`Plan`]: the preview, and the digest over all of it. Nothing is changed by building one.
 
+use std::fmt;
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::canary::Canary;
 use super::filed::{DryRun, Obligation, PlanContent, PlannedAccount};
 use super::identity::Identity;
-use super::{blast, dry_run, effects, undo};
+use super::{blast, change_set, changes, dry_run, effects, undo};
+use crate::approval::ask::Asker;
 use crate::aws::models::Models;
 use crate::aws::redact::{Direction, redact};
 use crate::call::refused::{Code, Refused};
@@ -14,7 +18,7 @@ use crate::call::validate::{Intention, ValidatedCall};
 use crate::digest::Digest;
 use crate::names::PlanId;
 use crate::policy::decide::PermittedCall;
-use crate::ports::{Cloud, CredentialsNote};
+use crate::ports::{Clock, Cloud, CredentialsNote, Store};
 use crate::text::escape::shows_as_itself;
 
 /// The longest text a person is asked to type, in characters.
@@ -40,7 +44,7 @@ pub struct Sheet {
 }
 
 /// What a plan is built with.
-#[derive(Debug)]
+#[derive(Clone, Copy)]
 pub struct Workbench<'a> {
     /// AWS.
     pub cloud: &'a dyn Cloud,
@@ -48,6 +52,18 @@ pub struct Workbench<'a> {
     pub models: &'a Models,
     /// Which endpoints can be trusted with a dry run.
     pub canary: &'a Canary,
+    /// The record, for what a preview has AWS make.
+    pub store: &'a Arc<dyn Store>,
+    /// The time.
+    pub clock: &'a Arc<dyn Clock>,
+    /// Who is told that a preview takes its time.
+    pub asker: &'a dyn Asker,
+}
+
+impl fmt::Debug for Workbench<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Workbench").field("cloud", &self.cloud).finish_non_exhaustive()
+    }
 }
 
 /// Makes the plan.
@@ -59,7 +75,7 @@ pub async fn build(call: PermittedCall, identity: Identity, with: &Workbench<'_>
     let arguments = with_idempotency_token(call.call().call(), identity.id(), with.models);
     let dependents = blast::count(call.call(), with.cloud).await?;
     effects::refuse(call.call(), &dependents)?;
-    let raised = effects::raise(call.call(), &dependents);
+    let mut raised = effects::raise(call.call(), &dependents);
     let warnings = effects::warnings(call.call(), &dependents);
     let worst = raised.iter().map(|raise| raise.to).max().unwrap_or(call.effect());
     let known = match call.call().targets() {
@@ -69,10 +85,15 @@ pub async fn build(call: PermittedCall, identity: Identity, with: &Workbench<'_>
     };
     let call = call.with_preview(worst, known)?;
     let undo = undo::recipe(call.call(), &dependents)?;
+    let change_set = change_set::run(call.call(), identity.id(), with).await?;
+    if let Some(set) = &change_set {
+        raised.extend(change_set::raised(set, call.call().call().spec().effect));
+    }
+    let worst = raised.iter().map(|raise| raise.to).max().unwrap_or(call.effect());
+    let call = call.with_preview(worst, known)?;
     let tried = dry_run::run(call.call(), identity.id(), &arguments, with.cloud, with.canary).await?;
-    let sheet =
-        Sheet::new(&call, &arguments, identity, with, Found { dependents, raised, warnings, undo, dry_run: tried })
-            .await?;
+    let found = Found { dependents, raised, warnings, undo, dry_run: tried, change_set };
+    let sheet = Sheet::new(&call, &arguments, identity, with, found).await?;
     Ok(Plan { call, arguments, sheet: Some(sheet) })
 }
 
@@ -100,6 +121,7 @@ struct Found {
     warnings: Vec<String>,
     undo: super::filed::Undo,
     dry_run: DryRun,
+    change_set: Option<change_set::ChangeSet>,
 }
 
 impl Sheet {
@@ -124,7 +146,7 @@ impl Sheet {
         let needs = call.needs();
         let (created_at, expires_at) = identity.times(needs.approvals > 0 || needs.person);
         let account = validated.account();
-        let fault = |error: &dyn std::fmt::Display| {
+        let fault = |error: &dyn fmt::Display| {
             Refused::new(Code::Internal, "the plan has no digest", "tell an operator")
                 .with_operator_detail(error.to_string())
         };
@@ -144,6 +166,8 @@ impl Sheet {
             raised: found.raised,
             warnings: found.warnings,
             arguments_digest: Digest::of("countersign.arguments.v1", arguments).map_err(|e| fault(&e))?,
+            changes: changes::rows(resolved, &shown)?,
+            change_set: found.change_set,
             arguments: shown,
             targets: resolved.targets().to_vec(),
             request,

@@ -20,8 +20,10 @@ pub async fn run(
     canary: &Canary,
 ) -> Result<DryRun, Refused> {
     let validated = call.call();
-    if validated.spec().dry_run != DryRunKind::Native {
-        return Ok(DryRun::NotOffered);
+    match validated.spec().dry_run {
+        DryRunKind::Native => {}
+        DryRunKind::ChangeSet => return Ok(DryRun::ChangeSet),
+        DryRunKind::None => return Ok(DryRun::NotOffered),
     }
     let reader = call.reader(cloud).await?;
     if let Err(reason) = canary.check(&*reader).await {

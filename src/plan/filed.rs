@@ -7,6 +7,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use super::change_set::{ChangeSet, ResourceChange};
+pub use super::changes::Change;
+pub use crate::call::also::NotKnown;
 pub use crate::call::target::Target as PlannedTarget;
 use crate::digest::{Digest, NotCanonical};
 use crate::names::{Agent, Effect, Human, OperationId, PlanId, Region, Stage};
@@ -120,6 +123,12 @@ pub struct PlanContent {
     pub dry_run: DryRun,
     /// What depends on the targets.
     pub dependents: Vec<Dependents>,
+    /// What it changes, as the manifest says: before and after.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Change>,
+    /// What AWS says it changes, where it can say so before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change_set: Option<ChangeSet>,
     /// How it could be undone.
     pub undo: Undo,
     /// The ticket it is done under.
@@ -177,6 +186,11 @@ impl PlanContent {
         })
     }
 
+    /// What can't be known of its targets: each with the target it is about.
+    pub fn not_known(&self) -> impl Iterator<Item = (&PlannedTarget, &NotKnown)> {
+        self.targets.iter().flat_map(|target| target.not_known.iter().map(move |part| (target, part)))
+    }
+
     /// True where other people must sign it.
     pub fn needs_approvals(&self) -> bool {
         self.obligations.iter().any(|obligation| matches!(obligation, Obligation::Approvals { .. }))
@@ -199,6 +213,8 @@ impl PlanContent {
 pub enum DryRun {
     /// AWS would have let it through.
     Passed,
+    /// AWS made a change set of it; see the plan's `change_set`.
+    ChangeSet,
     /// AWS offers none for this operation.
     NotOffered,
     /// None was made, because this endpoint can't be trusted with one.
@@ -340,6 +356,10 @@ pub(crate) mod tests {
                 stage: Stage::Dev,
                 protected: false,
                 owner: None,
+                not_known: vec![NotKnown {
+                    what: "termination_protection".into(),
+                    why: "AWS answered UnauthorizedOperation to ec2:DescribeInstanceAttribute".into(),
+                }],
             }],
             request: SignedRequest {
                 method: "POST".into(),
@@ -355,6 +375,31 @@ pub(crate) mod tests {
                 sample: vec!["vol-0aaa".into()],
                 unknown_because: None,
             }],
+            changes: vec![
+                Change {
+                    target: "i-0123456789abcdef0".into(),
+                    what: "state".into(),
+                    before: json!("running"),
+                    after: json!("terminated"),
+                },
+                Change {
+                    target: "i-0123456789abcdef0".into(),
+                    what: "instance store".into(),
+                    before: json!({ "disks": 2 }),
+                    after: Value::Null,
+                },
+            ],
+            change_set: Some(ChangeSet {
+                changes: vec![ResourceChange {
+                    logical_id: "Web".into(),
+                    action: "Modify".into(),
+                    kind: "AWS::EC2::Instance".into(),
+                    physical_id: Some("i-0123456789abcdef0".into()),
+                    replacement: Some("Conditional".into()),
+                    scope: vec!["Properties".into()],
+                    policy: Some("ReplaceAndDelete".into()),
+                }],
+            }),
             undo: Undo::None { reason: "a terminated instance can't be started again".into(), by_hand: None },
             ticket: None,
             obligations: vec![Obligation::Preview, Obligation::Confirmation { text: "i-0123456789abcdef0".into() }],

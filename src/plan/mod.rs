@@ -3,6 +3,8 @@
 pub mod blast;
 pub mod build;
 pub mod canary;
+pub mod change_set;
+pub mod changes;
 pub mod compare;
 pub mod dry_run;
 pub mod effects;

@@ -2,13 +2,20 @@
 
 use serde_json::{Value, json};
 
-use super::filed::{DryRun, FiledPlan, Obligation, PlanContent, PlanState, Undo};
+use super::filed::{Change, DryRun, FiledPlan, Obligation, PlanContent, PlanState, Undo};
 use crate::credentials::session_policy::MOST_CHARACTERS;
 use crate::digest::Digest;
 use crate::text::escape::quoted;
 
 /// Session policies are shown whole; their escaped form is a little longer than AWS's limit.
 const LONGEST_POLICY: usize = 2 * MOST_CHARACTERS;
+
+/// Rows of changes that are shown of one target, and characters of each side.
+const MOST_ROWS: usize = 20;
+const ROW_WIDTH: usize = 300;
+
+/// Resources of a change set that are shown.
+const MOST_RESOURCES: usize = 40;
 
 /// The structured form of a preview, for the agent.
 pub fn structured(content: &PlanContent, digest: Digest) -> Value {
@@ -25,6 +32,11 @@ pub fn structured(content: &PlanContent, digest: Digest) -> Value {
         "operation": content.operation,
         "targets": content.targets,
         "dependents": content.dependents,
+        "changes": content.changes,
+        "change_set": content.change_set,
+        "not_known": content.not_known().map(|(target, part)| {
+            json!({ "target": target.id, "what": part.what, "why": part.why })
+        }).collect::<Vec<_>>(),
         "undo": content.undo,
         "dry_run": content.dry_run,
         "needs": needs(content),
@@ -129,6 +141,23 @@ pub fn full(content: &PlanContent, digest: Digest) -> String {
         if target.protected {
             lines.push("    protected from deletion".to_owned());
         }
+        lines.extend(
+            target
+                .not_known
+                .iter()
+                .map(|part| format!("    NOT KNOWN {}: {}", quoted(&part.what, 60), quoted(&part.why, 200))),
+        );
+        let rows: Vec<&Change> = content.changes.iter().filter(|row| row.target == target.id).collect();
+        lines.extend(capped(
+            &rows,
+            MOST_ROWS,
+            |row| format!("    changes   {}", row.line(ROW_WIDTH)),
+            "    changes   ",
+        ));
+    }
+    if let Some(set) = &content.change_set {
+        lines.push(format!("  change set  of AWS: {}", set.counts()));
+        lines.extend(capped(&set.worst_first(), MOST_RESOURCES, |change| format!("    {}", change.line()), "    "));
     }
     for dependents in &content.dependents {
         let count = dependents.count.map_or_else(|| "unknown".to_owned(), |count| count.to_string());
@@ -160,6 +189,15 @@ pub fn full(content: &PlanContent, digest: Digest) -> String {
         lines.push(format!("  permitted   by {} then", names.join(", ")));
     }
     lines.join("\n")
+}
+
+/// Lines, at most so many of them, and what is missing.
+fn capped<T>(items: &[T], most: usize, line: impl Fn(&T) -> String, before: &str) -> Vec<String> {
+    let mut lines: Vec<String> = items.iter().take(most).map(line).collect();
+    if let Some(more) = items.len().checked_sub(most).filter(|more| *more > 0) {
+        lines.push(format!("{before}and {more} more"));
+    }
+    lines
 }
 
 /// What the agent is told to do next.
@@ -238,6 +276,7 @@ fn undo(content: &PlanContent) -> String {
 fn dry_run(content: &PlanContent) -> String {
     match &content.dry_run {
         DryRun::Passed => "passed at AWS".to_owned(),
+        DryRun::ChangeSet => "AWS made a change set, which is deleted again".to_owned(),
         DryRun::NotOffered => "AWS offers none for this operation".to_owned(),
         DryRun::NotTrusted { reason } => format!("not made: {reason}"),
     }

@@ -37,6 +37,8 @@ pub(super) fn about(what: &What) -> Option<(&PlanId, Option<Digest>)> {
         | What::Intent { plan, digest, .. } => Some((plan, Some(*digest))),
         What::Outcome { plan, .. }
         | What::Waited { plan, .. }
+        | What::Probing { plan, .. }
+        | What::Probed { plan, .. }
         | What::Reconciled { plan, .. }
         | What::NotSigned { plan: Some(plan), .. }
         | What::Refused { plan: Some(plan), .. } => Some((plan, None)),

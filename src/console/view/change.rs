@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::words::{LINE, code, code_line, json, name, prose, stage, value};
-use crate::plan::filed::{PlanContent, PlannedTarget};
+use crate::plan::filed::{Change, ChangeSet, PlanContent, PlannedTarget, ResourceChange};
 
 /// Levels of a state that get rows of their own; what is deeper stands in one.
 const DEEPEST: usize = 3;
@@ -61,6 +61,7 @@ pub(crate) fn section(content: &PlanContent) -> Markup {
                     " The call says only which: what happens to them is the operation itself."
                 }
             }
+            @if let Some(set) = &content.change_set { (change_set(set)) }
             @if content.targets.is_empty() {
                 div.target { h3 { "Arguments" } (table(&arguments_only(&content.arguments))) }
             }
@@ -92,6 +93,7 @@ fn body(target: &PlannedTarget, content: &PlanContent) -> Markup {
         }
         @if target.protected { p.note { strong { "Protected from deletion." } } }
         @if let Some(owner) = &target.owner { p.note { "Owner: " (name(owner)) } }
+        (declared(target, content))
         (table(shown))
         @if !folded.is_empty() {
             details { summary { "Show " (super::words::count(folded.len(), "more row", "more rows")) } (table(folded)) }
@@ -104,6 +106,76 @@ fn body(target: &PlannedTarget, content: &PlanContent) -> Markup {
             }
         }
         details { summary { "Its whole state, as it was read" } (json(&target.state)) }
+    }
+}
+
+/// What the manifest says changes, and how.
+fn declared(target: &PlannedTarget, content: &PlanContent) -> Markup {
+    let rows: Vec<&Change> = content.changes.iter().filter(|row| row.target == target.id).collect();
+    html! {
+        @if !rows.is_empty() {
+            table.diff.declared {
+                thead { tr { th scope="col" { "What changes" } th scope="col" { "Now" } th scope="col" { "Then" } } }
+                tbody {
+                    @for row in rows {
+                        tr.change {
+                            th scope="row" { (super::words::prose_line(&row.what, 80)) }
+                            td.before.known data-label="Now" { span.sign { "−" span.hidden { " before: " } } (side(&row.before)) }
+                            td.after data-label="Then" { span.sign { "+" span.hidden { " after: " } } (side(&row.after)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn side(side: &Value) -> Markup {
+    html! { @if side.is_null() { span.none { "none" } } @else { (value(side, LINE)) } }
+}
+
+/// What AWS says would happen to each resource, the worst first.
+fn change_set(set: &ChangeSet) -> Markup {
+    let changes = set.worst_first();
+    let (shown, folded) = changes.split_at(changes.len().min(ROWS));
+    html! {
+        div.target {
+            h3 { "By AWS’s change set: " (super::words::prose_line(&set.counts(), 200)) }
+            p.note { "It was made for this preview and is deleted again. What changes inside a nested stack is not shown by it." }
+            (resources(shown))
+            @if !folded.is_empty() {
+                details { summary { "Show " (super::words::count(folded.len(), "more resource", "more resources")) } (resources(folded)) }
+            }
+        }
+    }
+}
+
+fn resources(changes: &[&ResourceChange]) -> Markup {
+    html! {
+        table.diff {
+            thead { tr { th scope="col" { "Resource" } th scope="col" { "What happens" } th scope="col" { "Type and name" } } }
+            tbody {
+                @for change in changes {
+                    tr.change[change.loses()] {
+                        th scope="row" { (code_line(&change.logical_id, 80)) }
+                        td.before data-label="What happens" {
+                            (code_line(&change.action, 20))
+                            @match change.replacement.as_deref() {
+                                Some("True") => { ", " strong.bad { "replaced by another" } },
+                                Some("Conditional") => { ", " strong.bad { "perhaps replaced by another" } },
+                                _ => {},
+                            }
+                            @if let Some(policy) = &change.policy { ", policy " (code_line(policy, 30)) }
+                            @if !change.scope.is_empty() { ", in " (code_line(&change.scope.join(" "), 60)) }
+                        }
+                        td.after data-label="Type and name" {
+                            (code_line(&change.kind, 80))
+                            @if let Some(id) = &change.physical_id { " " (code_line(id, 120)) }
+                        }
+                    }
+                }
+            }
+        }
     }
 }
 

@@ -133,6 +133,11 @@ fn glance(page: &PlanPage) -> Markup {
     html! {
         section.glance aria-labelledby="glance" {
             h2 #glance { "At a glance" }
+            @for (target, part) in content.not_known() {
+                p.note.warn {
+                    strong { "Not known: " } (code_line(&part.what, 60)) " of " (code_line(&target.id, 80)) ": " (prose_line(&part.why, LINE))
+                }
+            }
             @for warning in &content.warnings { p.note.warn { strong { "Warning: " } (prose_line(warning, 400)) } }
             @for raised in &content.raised {
                 p.note.warn { strong { "Judged " (raised.to.word()) ": " } (prose_line(&raised.because, 400)) }
@@ -173,6 +178,7 @@ fn dry_run(content: &PlanContent) -> Markup {
     html! {
         @match &content.dry_run {
             DryRun::Passed => "Yes, a dry run passed",
+            DryRun::ChangeSet => "Yes, a change set was made and deleted again",
             DryRun::NotOffered => "No, it offers no dry run here",
             DryRun::NotTrusted { reason } => { "No: " (prose_line(reason, LINE)) },
         }

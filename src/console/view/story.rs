@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::words::{LINE, clock, code_line, count, moment, name, prose_line};
-use crate::audit::event::{Event, ResultWord, What};
+use crate::audit::event::{Event, ProbeWord, ResultWord, What};
 use crate::ports::GrantKind;
 
 /// Some events of the record.
@@ -79,6 +79,12 @@ fn line(what: &What, here: &str) -> Markup {
                 (outcome(*result)) ", settled: " (prose_line(detail, LINE)) (of(plan.as_str()))
             },
             What::Waited { plan, detail, .. } => { b { "waited" } ": " (prose_line(detail, LINE)) (of(plan.as_str())) },
+            What::Probing { plan, name, .. } => { b { "made a change set" } " to see what would change: " (code_line(name, 90)) (of(plan.as_str())) },
+            What::Probed { plan, result: ProbeWord::Left, name, detail } => {
+                b.bad { "could not delete" } " the change set " (code_line(name, 90)) ": " (prose_line(detail, LINE)) (of(plan.as_str()))
+            },
+            What::Probed { plan, result: ProbeWord::Deleted, .. } => { b { "deleted" } " the change set again" (of(plan.as_str())) },
+            What::Probed { plan, result: ProbeWord::NotMade, .. } => { "AWS made " b { "no change set" } (of(plan.as_str())) },
             What::BreakerOpened { scope, why } => { b.bad { "breaker opened" } " for " (name(&scope.to_string())) ": " (prose_line(why, LINE)) },
             What::BreakerClosed { scope, by, .. } => { b { "breaker closed" } " for " (name(&scope.to_string())) " by " (name(by)) },
             _ => { b { "server" } " event" },

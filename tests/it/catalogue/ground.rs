@@ -77,7 +77,8 @@ impl Ground {
         self.admin.send(&operation, &arguments).await.map(|reply| reply.output)
     }
 
-    /// The targets of a call as the manifest's own read finds them; `None` for one that isn't there.
+    /// The targets of a call as the manifest's own read finds them; `None` for one that isn't there, or
+    /// is there where the call makes it.
     pub(super) async fn targets(
         &self,
         tool: &ToolSpec,
@@ -104,7 +105,7 @@ impl Ground {
         for name in names {
             found.push(match scene.read(targets, &*self.admin, name).await {
                 Ok(target) => Some(target),
-                Err(refused) if refused.code == Code::TargetNotFound => None,
+                Err(refused) if matches!(refused.code, Code::TargetNotFound | Code::TargetExists) => None,
                 Err(refused) => return Err(format!("{} {:?}", refused.message, refused.operator_detail)),
             });
         }
