@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::catalog::{Catalog, Entry};
 use super::raw;
+use super::spec::DryRunKind;
 use crate::aws::iam::IamFacts;
 use crate::aws::models::Models;
 use crate::call::refused::Code;
@@ -310,6 +311,14 @@ fn what_is_broken_does_not_hide_what_is_wrong_besides() {
 fn no_shipped_tool_contains_a_known_way_to_more_permissions() {
     let (_, iam) = facts();
     for tool in catalog(&ManifestsConfig::default()).tools() {
+        if tool.name == "cloudformation_update_stack" {
+            // What it comes to is shown by a change set, and what touches permissions raises its effect.
+            assert_eq!(
+                (tool.escalates.join(" ").as_str(), tool.dry_run),
+                ("cloudformation-002", DryRunKind::ChangeSet)
+            );
+            continue;
+        }
         assert!(tool.escalates.is_empty(), "{}", tool.name);
         let allows = |action: &str| tool.scopes.iter().any(|scope| scope.actions.iter().any(|own| own == action));
         assert_eq!(iam.escalations(allows), Vec::<&crate::aws::iam::EscalationPath>::new(), "{}", tool.name);

@@ -18,6 +18,7 @@ pub(super) const ROOT_CREDENTIALS_FILE: &str = "root-credentials";
 const MANIFESTS: &str = "manifests";
 
 static DELETE_STACK: &str = include_str!("../../tool-manifests/cloudformation/cloudformation_delete_stack.yaml");
+static UPDATE_STACK: &str = include_str!("../../tool-manifests/cloudformation/cloudformation_update_stack.yaml");
 
 const CREDENTIALS_FILE: &str = "credentials";
 
@@ -71,12 +72,13 @@ pub(super) fn write_config(folder: &Path, endpoint: &str) -> Result<(), SandboxE
     write_whole(folder, CONFIG_FILE, &config(endpoint), 0o644)
 }
 
-/// Writes the manifest of the one tool that the emulator needs another of: it forgets the service roles of stacks, without
-/// which the shipped tool refuses to delete them.
+/// Writes the manifests of the tools that the emulator needs others of: it forgets the service roles of stacks, without
+/// which the shipped tools refuse to delete and update them.
 pub(super) fn write_manifests(folder: &Path) -> Result<(), SandboxError> {
     let manifests = folder.join(MANIFESTS);
     std::fs::create_dir_all(&manifests).map_err(SandboxError::io(format!("make `{}`", manifests.display())))?;
-    write_whole(&manifests, "cloudformation_delete_stack.yaml", &without_refusal(DELETE_STACK), 0o644)
+    write_whole(&manifests, "cloudformation_delete_stack.yaml", &without_refusal(DELETE_STACK), 0o644)?;
+    write_whole(&manifests, "cloudformation_update_stack.yaml", &without_refusal(UPDATE_STACK), 0o644)
 }
 
 /// A manifest without its section `refuse`.
@@ -174,12 +176,14 @@ mod tests {
     }
 
     #[test]
-    fn the_manifest_is_the_shipped_one_without_its_refusal() {
-        let own = without_refusal(DELETE_STACK);
-        let without: Vec<&str> = own.lines().skip(1).collect();
-        let left: Vec<&str> = DELETE_STACK.lines().filter(|line| !without.contains(line)).collect();
-        assert_eq!(left.len(), 4, "{left:?}");
-        assert!(left[0] == "refuse:" && left[1..].iter().all(|line| line.starts_with("  ")), "{left:?}");
+    fn the_manifests_are_the_shipped_ones_without_their_refusals() {
+        for (shipped, lines) in [(DELETE_STACK, 4), (UPDATE_STACK, 10)] {
+            let own = without_refusal(shipped);
+            let without: Vec<&str> = own.lines().skip(1).collect();
+            let left: Vec<&str> = shipped.lines().filter(|line| !without.contains(line)).collect();
+            assert_eq!(left.len(), lines, "{left:?}");
+            assert!(left[0] == "refuse:" && left[1..].iter().all(|line| line.starts_with("  ")), "{left:?}");
+        }
     }
 
     #[test]

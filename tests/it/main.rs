@@ -15,6 +15,7 @@
 mod approvers;
 mod auth;
 mod catalogue;
+mod change_sets;
 mod cli;
 mod clients;
 mod console;
@@ -35,3 +36,4 @@ mod support;
 mod tags;
 mod threats;
 mod tidy;
+mod waits;

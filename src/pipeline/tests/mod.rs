@@ -484,6 +484,7 @@ async fn aws_s_own_refusal_is_passed_on_and_uses_the_plan_up() {
     assert_eq!(plans[0].state, PlanState::Failed);
 }
 
+mod change_sets;
 mod edges;
 mod people;
 mod policies;

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use rmcp::handler::client::ClientHandler;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, ClientCapabilities, ClientConfig, ElicitRequestParams,
-    ElicitResult, ElicitationAction, ErrorData, Implementation, InputRequiredResult, InputResponses, ProtocolVersion,
+    CallToolRequest, CallToolRequestParams, CallToolResponse, CallToolResult, ClientCapabilities, ClientConfig,
+    ClientRequest, ElicitRequestParams, ElicitResult, ElicitationAction, ErrorData, Implementation,
+    InputRequiredResult, InputResponses, ProgressNotificationParam, ProtocolVersion,
 };
 use rmcp::service::{
-    ClientLifecycleMode, ClientServiceExt, NotificationContext, RequestContext, RoleClient, RunningService,
-    ServiceError,
+    ClientLifecycleMode, ClientServiceExt, NotificationContext, PeerRequestOptions, RequestContext, RoleClient,
+    RunningService, ServiceError,
 };
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
@@ -179,6 +180,46 @@ impl Session {
         }
     }
 
+    /// What the server told of the progress of calls, in order.
+    pub(crate) fn progress(&self) -> Vec<String> {
+        self.person.progress.lock().unwrap().clone()
+    }
+
+    /// Calls a tool, and cancels the request when the client was told this of how far it is.
+    pub(crate) async fn cancelled_when_told(&self, tool: &str, arguments: Value, told: &str) {
+        self.cancelled(params(tool, arguments), told).await;
+    }
+
+    /// The same with the answer to a question (2026-07-28).
+    pub(crate) async fn cancelled_with_answer(
+        &self,
+        tool: &str,
+        arguments: Value,
+        state: &str,
+        text: &str,
+        told: &str,
+    ) {
+        let form = json!({ "action": "accept", "content": { "confirmation": text } });
+        let mut params = params(tool, arguments);
+        params.request_state = Some(state.to_owned());
+        params.input_responses = Some(InputResponses::from([("confirmation".to_owned(), form)]));
+        self.cancelled(params, told).await;
+    }
+
+    async fn cancelled(&self, params: CallToolRequestParams, text: &str) {
+        let request = ClientRequest::CallToolRequest(CallToolRequest::new(params));
+        let options = PeerRequestOptions::no_options();
+        let handle = self.client.send_cancellable_request(request, options).await.unwrap();
+        let told = async {
+            while !self.progress().iter().any(|told| told.contains(text)) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(30), told).await;
+        assert!(waited.is_ok(), "told {:?}\n{}", self.progress(), self.log());
+        handle.cancel(Some("the person does not wait".to_owned())).await.unwrap();
+    }
+
     /// Previews a change and returns the arguments that apply it.
     pub(crate) async fn preview(&self, tool: &str, arguments: &Value) -> Value {
         let preview = self.call(tool, arguments.clone()).await;
@@ -291,11 +332,18 @@ pub(crate) struct Person {
     act: Arc<Mutex<Act>>,
     forms: Arc<Mutex<Vec<Value>>>,
     other_tools: Arc<Notify>,
+    progress: Arc<Mutex<Vec<String>>>,
 }
 
 impl Person {
     fn new(version: ProtocolVersion, act: Act) -> Self {
-        Self { version, act: Arc::new(Mutex::new(act)), forms: Arc::default(), other_tools: Arc::default() }
+        Self {
+            version,
+            act: Arc::new(Mutex::new(act)),
+            forms: Arc::default(),
+            other_tools: Arc::default(),
+            progress: Arc::default(),
+        }
     }
 
     fn lifecycle(&self) -> ClientLifecycleMode {
@@ -323,6 +371,10 @@ impl ClientHandler for Person {
         };
         ClientConfig::new(capabilities, Implementation::new("countersign-tests", "1"))
             .with_protocol_version(self.version.clone())
+    }
+
+    async fn on_progress(&self, told: ProgressNotificationParam, _: NotificationContext<RoleClient>) {
+        self.progress.lock().unwrap().push(told.message.unwrap_or_default());
     }
 
     async fn on_tool_list_changed(&self, _: NotificationContext<RoleClient>) {

@@ -31,6 +31,8 @@ pub(crate) enum Misbehaviour {
     IgnoresDryRun,
     /// It is refused; nothing changes.
     Refuses,
+    /// It is answered as if it were carried out, and nothing has come of it yet.
+    OnlyAccepts,
 }
 
 /// A running stub. Its tasks end with this value.
@@ -172,6 +174,7 @@ impl Shared {
         let reply = match misbehaviour {
             Some(Misbehaviour::NeverAnswers) => Reply::ok(String::new()),
             Some(Misbehaviour::Refuses) => world::refusal(&request),
+            Some(Misbehaviour::OnlyAccepts) => inner.world.clone().answer(&request),
             _ => inner.world.answer(&request),
         };
         self.arrived.notify_waiters();

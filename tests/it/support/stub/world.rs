@@ -58,7 +58,7 @@ impl Table {
     }
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct World {
     instances: BTreeMap<String, Instance>,
     tables: BTreeMap<String, Table>,

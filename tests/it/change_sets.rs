@@ -1,0 +1,117 @@
+//! Updates of stacks before the real server and the sandbox's CloudFormation, which works out what would change.
+
+use countersign::sandbox::{DEV, SandboxAccount};
+use serde_json::{Value, json};
+
+use crate::support::clouds::{root_call, table_exists};
+use crate::support::{Act, Installation, OLDER, Session, sandbox, with};
+
+const POLICY: &str = r#"
+@id("all") permit (principal, action, resource);
+@id("confirmed") @says("changes are previewed and confirmed here")
+forbid (principal, action in [Action::"change", Action::"secret"], resource)
+unless { context.previewed && context.confirmed };
+"#;
+
+fn table(name: &str) -> Value {
+    json!({ "Type": "AWS::DynamoDB::Table", "Properties": {
+        "TableName": name, "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": [{ "AttributeName": "id", "AttributeType": "S" }],
+        "KeySchema": [{ "AttributeName": "id", "KeyType": "HASH" }],
+    } })
+}
+
+fn template(resources: Value) -> String {
+    json!({ "Resources": resources }).to_string()
+}
+
+fn topic() -> Value {
+    json!({ "Type": "AWS::SNS::Topic" })
+}
+
+/// A stack of the test's own with a table and a topic.
+async fn stack(account: &SandboxAccount, name: &str) {
+    let body = template(json!({ "Orders": table(name), "Note": topic() }));
+    let made = json!({ "StackName": name, "TemplateBody": body });
+    root_call(account, "cloudformation:CreateStack", made).await.unwrap();
+    for _ in 0..100 {
+        if state(account, name).await["StackStatus"] == "CREATE_COMPLETE" {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("the stack `{name}` is not made");
+}
+
+async fn state(account: &SandboxAccount, name: &str) -> Value {
+    let found = root_call(account, "cloudformation:DescribeStacks", json!({ "StackName": name })).await;
+    found.unwrap()["Stacks"][0].clone()
+}
+
+async fn change_sets(account: &SandboxAccount, name: &str) -> Value {
+    let found = root_call(account, "cloudformation:ListChangeSets", json!({ "StackName": name })).await;
+    found.unwrap()["Summaries"].clone()
+}
+
+async fn installation() -> Installation {
+    Installation::before_sandbox(sandbox().await).set("policy.profile", "none").with_policy(POLICY)
+}
+
+fn update(name: &str, resources: Value) -> Value {
+    json!({
+        "account": DEV.name, "StackName": name, "TemplateBody": template(resources), "reason": "orders are kept elsewhere",
+    })
+}
+
+#[tokio::test]
+async fn an_update_that_removes_a_table_is_irreversible_and_its_preview_leaves_nothing() {
+    let name = "change-sets-remove";
+    stack(&DEV, name).await;
+    let installation = installation().await;
+    let session = Session::start(&installation, OLDER[1].clone(), Act::Obeys).await;
+    let before = state(&DEV, name).await;
+
+    let call = update(name, json!({ "Note": topic() }));
+    let preview = session.call("cloudformation_update_stack", call.clone()).await;
+    let plan = preview.structured();
+    assert_eq!(plan["effect"], "irreversible", "{plan:#}");
+    let change = &plan["change_set"]["changes"][0];
+    assert_eq!((&change["action"], &change["logical_id"]), (&json!("Remove"), &json!("Orders")), "{plan:#}");
+    assert_eq!(state(&DEV, name).await, before);
+    assert_eq!(change_sets(&DEV, name).await, json!([]));
+    assert!(table_exists(&DEV, name).await);
+    let record = installation.record();
+    assert_eq!((record.count("probing"), record.count("probed"), record.count("intent")), (1, 1, 0));
+    let shown = installation.run(&["plan", "show", &preview.plan_id()]).out;
+    assert!(shown.contains("`Remove` `Orders` (`AWS::DynamoDB::Table`"), "{shown}");
+
+    let apply = with(&call, json!({ "dry_run": false, "plan_id": preview.plan_id() }));
+    session.call("cloudformation_update_stack", apply).await.applied();
+    let form = session.forms()[0]["message"].as_str().unwrap().to_owned();
+    assert!(form.contains("IRREVERSIBLE") && form.contains("`Remove` `Orders`"), "{form}");
+    assert!(!table_exists(&DEV, name).await);
+    assert_eq!(change_sets(&DEV, name).await, json!([]));
+}
+
+#[tokio::test]
+async fn replacing_raises_adding_does_not_and_nothing_to_change_is_refused() {
+    let name = "change-sets-others";
+    stack(&DEV, name).await;
+    let session = Session::start(&installation().await, OLDER[1].clone(), Act::Obeys).await;
+    let cases = [
+        (json!({ "Orders": table("change-sets-renamed"), "Note": topic() }), "irreversible"),
+        (json!({ "Orders": table(name), "Note": topic(), "More": topic() }), "write"),
+        (json!({ "Orders": table(name) }), "destructive"),
+    ];
+    for (resources, effect) in cases {
+        let preview = session.call("cloudformation_update_stack", update(name, resources)).await;
+        assert_eq!(preview.structured()["effect"], effect, "{:#}", preview.structured());
+        assert_eq!(change_sets(&DEV, name).await, json!([]));
+    }
+    let same = update(name, json!({ "Orders": table(name), "Note": topic() }));
+    let refused = session.call("cloudformation_update_stack", same).await;
+    let message = refused.refused("preview_failed");
+    assert!(message.contains("nothing would change"), "{message}");
+    assert_eq!(change_sets(&DEV, name).await, json!([]));
+    assert!(table_exists(&DEV, name).await);
+}
