@@ -179,7 +179,8 @@ pub(super) struct RawAlso {
     #[serde(default)]
     pub(super) missing: Vec<String>,
     /// After any other error its value is null, and the person is told that it is not known. Otherwise the preview is
-    /// refused.
+    /// refused. For `protected` what is not known counts as no protection, because AWS enforces its own; but there too many
+    /// requests, or no answer, refuse all the same.
     #[serde(default)]
     pub(super) optional: bool,
 }

@@ -14,6 +14,9 @@ const LONGEST_POLICY: usize = 2 * MOST_CHARACTERS;
 const MOST_ROWS: usize = 20;
 const ROW_WIDTH: usize = 300;
 
+/// Characters of a text of a target's state that an agent is given.
+const LONGEST_TEXT: usize = 4000;
+
 /// Resources of a change set that are shown.
 const MOST_RESOURCES: usize = 40;
 
@@ -30,9 +33,9 @@ pub fn structured(content: &PlanContent, digest: Digest) -> Value {
         "account": content.account,
         "region": content.region,
         "operation": content.operation,
-        "targets": content.targets,
+        "targets": brief(json!(content.targets)),
         "dependents": content.dependents,
-        "changes": content.changes,
+        "changes": brief(json!(content.changes)),
         "change_set": content.change_set,
         "not_known": content.not_known().map(|(target, part)| {
             json!({ "target": target.id, "what": part.what, "why": part.why })
@@ -191,6 +194,20 @@ pub fn full(content: &PlanContent, digest: Digest) -> String {
     lines.join("\n")
 }
 
+/// The same without the greater part of long texts, such as templates: the plan holds them whole.
+fn brief(value: Value) -> Value {
+    match value {
+        Value::String(text) if text.chars().count() > LONGEST_TEXT => {
+            let more = text.chars().count() - LONGEST_TEXT;
+            let begins: String = text.chars().take(LONGEST_TEXT).collect();
+            Value::String(format!("{begins}… (+{more} characters)"))
+        }
+        Value::Array(items) => items.into_iter().map(brief).collect(),
+        Value::Object(members) => members.into_iter().map(|(key, value)| (key, brief(value))).collect(),
+        other => other,
+    }
+}
+
 /// Lines, at most so many of them, and what is missing.
 fn capped<T>(items: &[T], most: usize, line: impl Fn(&T) -> String, before: &str) -> Vec<String> {
     let mut lines: Vec<String> = items.iter().take(most).map(line).collect();
@@ -319,6 +336,16 @@ mod tests {
         let listed =
             line(&FiledPlan { digest, content, state: PlanState::Open, outcome: None, input: None, parked_at: None });
         insta::assert_snapshot!(format!("{}\n{listed}", told.split("  depends").next().unwrap()));
+    }
+
+    #[test]
+    fn long_texts_of_a_state_are_cut_for_the_agent_and_kept_in_the_plan() {
+        let mut content = sample();
+        content.targets[0].state = json!({ "template": "é".repeat(LONGEST_TEXT + 5), "size": 3 });
+        let shown = structured(&content, content.digest().unwrap());
+        let template = shown["targets"][0]["state"]["template"].as_str().unwrap();
+        assert!(template.ends_with("é… (+5 characters)"), "{}", template.len());
+        assert_eq!(shown["targets"][0]["state"]["size"], 3);
     }
 
     #[test]

@@ -64,7 +64,7 @@ fn what_is_lost_raises_the_effect() {
         let set = ChangeSet { changes: vec![resource(action, kind, replacement, policy)] };
         let found = raised(&set, Effect::Write);
         assert_eq!(found.first().map(|raised| raised.to), to, "{action} {kind} {replacement:?} {policy:?}");
-        assert!(raised(&set, Effect::Irreversible).is_empty());
+        assert!(raised(&set, Irreversible).is_empty());
     }
 }
 
