@@ -19,7 +19,7 @@
 //! | [`PermittedCall`](policy::decide::PermittedCall) | [`policy::decide`] | the policies' decision for each target, the strictest counts, and what is still needed, found by asking |
 //! | [`Plan`](plan::build::Plan) | [`plan::build`] | the signed, unsent request, AWS's dry run, dependents, undo, raised effect, expiry, and the digest over all of it |
 //! | [`ApprovedPlan`](approval::redeem::ApprovedPlan) | [`approval::redeem`] | every obligation met, each consent bound to the digest, and the policies' last word on it |
-//! | [`ArmedCall`](execute::arm::ArmedCall) | [`execute::arm`] | the plan claimed, the intent on record, fingerprints read again and equal, credentials of its own |
+//! | [`ArmedCall`](execute::arm::ArmedCall) | [`execute::arm`] | the plan claimed, the intent on record, recovery points usable, fingerprints read again and equal, credentials of its own |
 //! | [`Outcome`](execute::run::Outcome) | [`execute::run`] | AWS's answer, or that there is none |
 //! | [`Recorded`](audit::record::Recorded) | [`audit::record`] | the proof that the answer is on record; nothing else can be shown |
 //!
@@ -45,6 +45,10 @@
 //!   in the transaction that uses it up: active approvers, each once, never the human the agent acts for.
 //! - A plan is good for one call. Claiming it, using up its consents, holding its targets and recording the intent are one
 //!   transaction.
+//! - Where a plan names recovery points, an [`ArmedCall`](execute::arm::ArmedCall) holds the
+//!   [proof](execute::points::Secured) that each was taken and seen to be usable. Without it nothing is sent.
+//! - An undo is a call like any other: made from what the plan and AWS's answer have told, permitted, previewed and consented
+//!   to anew. One that fails is never quiet.
 //! - What was sent is seen through to its outcome, whoever hangs up; an outcome nobody knows is `unknown`, is never tried
 //!   again, and is settled only by reading the targets ([`execute::reconcile`]).
 //!
@@ -62,9 +66,9 @@
 //! | [`credentials`] | the session policy that narrows a call's credentials to its scopes and targets | holds credentials |
 //! | [`approval`] | asking the person; approvers, passkeys, what people sign and what of it counts; redeeming consent | trusts the client's word for more than the typed text |
 //! | [`roles`] | what an account's roles need for the loaded tools, as templates, and against deployed ones | does IO |
-//! | [`execute`] | arm, run, reconcile | retries a change whose outcome is unknown |
+//! | [`execute`] | recovery points, arm, run, reconcile, and how targets are after an undo | retries a change whose outcome is unknown |
 //! | [`audit`] | events, the hash chain, redaction, export; the Merkle tree, signed checkpoints, receipts | holds a secret |
-//! | [`own_tools`] | `whoami`, `find_operations`, `list_plans`, `plan_status` | changes anything at AWS |
+//! | [`own_tools`] | `whoami`, `find_operations`, `list_plans`, `plan_status`, and `undo_plan`, which makes a request for the inverse call | changes anything at AWS by itself |
 //! | [`pipeline`] | all stages in order | |
 //! | [`aws`] | models, schemas, codecs, client, endpoints, IAM facts: the only place that knows AWS's wire | knows policy or people |
 //! | [`store`] | SQLite behind the port: the only place that knows SQL | |

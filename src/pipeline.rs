@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use lru::LruCache;
 use serde_json::Value;
+use tokio::task::{JoinError, JoinHandle};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -25,6 +27,7 @@ use crate::call::validate::{Intention, ValidatedCall, validate};
 use crate::config::Config;
 use crate::digest::Digest;
 use crate::execute::arm::arm;
+use crate::execute::back::{compare, keep, keep_after};
 use crate::execute::reconcile::Witness;
 use crate::execute::run::run;
 use crate::execute::wait::{LONGEST, Waiting};
@@ -32,9 +35,10 @@ use crate::manifest::catalog::{Catalog, Entry};
 use crate::manifest::tool_schema;
 use crate::names::{Agent, CallId, Human, OperationId, PlanId, SessionId};
 use crate::own_tools::OwnTool;
+use crate::own_tools::undo_plan::Undoing;
 use crate::plan::build::{Workbench, build};
 use crate::plan::canary::Canary;
-use crate::plan::filed::FiledPlan;
+use crate::plan::filed::{FiledPlan, PlanContent, PlanState, Undo};
 use crate::plan::identity::identify;
 use crate::policy::circumstances::{Surroundings, counted};
 use crate::policy::decide::{at_home, decide};
@@ -142,16 +146,19 @@ impl Pipeline {
         let origin = Origin { call: request.call.clone(), caller: request.caller.clone() };
         let plan = request.arguments.get("plan_id").and_then(|id| id.as_str()).map(PlanId::from_outside);
         let shown = world.recordable(&request);
-        let recorded = redact_arguments(&shown);
-        // Kept as they are only where nothing in them had to be left out.
-        let input = (shown.as_object() == Some(&request.arguments)).then_some(shown);
-        world.recorder().requested(&origin, &request.tool, recorded).await?;
+        world.recorder().requested(&origin, &request.tool, redact_arguments(&shown)).await?;
         let answer = match OwnTool::named(&request.tool) {
+            Some(OwnTool::UndoPlan) => match Undoing::of(request, world).await {
+                Ok((undoing, inverse)) => {
+                    self.advance(inverse, Some(undoing), origin.clone(), asker, cancel, began).await
+                }
+                Err(refused) => Err(refused),
+            },
             Some(own) => match own.serve(&request, world, asker, &cancel).await {
                 Ok((structured, text)) => return world.recorder().served(&origin, own.name(), structured, text).await,
                 Err(refused) => Err(refused),
             },
-            None => self.advance(request, origin.clone(), input, asker, cancel, began).await,
+            None => self.advance(request, None, origin.clone(), asker, cancel, began).await,
         };
         match answer {
             Ok(recorded) => Ok(recorded),
@@ -199,12 +206,15 @@ impl Pipeline {
     async fn advance(
         &self,
         request: ToolRequest,
+        undoing: Option<Undoing>,
         origin: Origin,
-        input: Option<Value>,
         asker: &dyn Asker,
         cancel: CancellationToken,
         began: Instant,
     ) -> Result<Recorded, Refused> {
+        // Kept as they are only where nothing in them had to be left out.
+        let shown = self.world.recordable(&request);
+        let input = (shown.as_object() == Some(&request.arguments)).then_some(shown);
         let World { config, catalog, models, cloud, store, clock, canary, .. } = &*self.world;
         let in_force = &self.world.policies;
         let policies = in_force.now();
@@ -217,13 +227,14 @@ impl Pipeline {
             approved = async {
                 let call = validate(request, catalog, models, &config.accounts, config.ticket.as_ref())?;
                 let identity = identify(&call, asker.resumes(), &**store, &**clock, &config.limits).await?;
+                let undoes = Undoing::agreed(undoing, &identity, call.caller(), &self.world).await?;
                 let preview = *call.intention() == Intention::Preview;
                 let circumstances = surroundings.of(&call).await?;
                 let visible = self.sees(&policies, &call);
                 at_home(&call, &policies, &circumstances, visible)?;
                 let resolved = resolve(call, &**cloud, models, catalog.iam(), &config.tag_rules).await?;
                 let permitted = decide(resolved, &policies, circumstances)?;
-                let plan = build(permitted, identity, &workbench).await?;
+                let plan = build(permitted, identity, undoes, &workbench).await?;
                 if preview {
                     return self.world.recorder().previewed(plan, input).await.map(Step::Done);
                 }
@@ -239,24 +250,83 @@ impl Pipeline {
         match approved {
             Step::Done(recorded) => Ok(recorded),
             Step::Go(approved) => {
-                let (recorded, waiting) = self.carry_out(*approved, origin.clone()).await?;
+                let plan = approved.plan().sheet().map(|sheet| sheet.content.clone());
+                let left = || LONGEST.saturating_sub(began.elapsed());
+                let begun = self.carry_out(*approved, origin.clone());
+                let (mut recorded, waiting) = match &plan {
+                    Some(content) if !content.recovery_points.is_empty() => {
+                        match going_on(begun, content, left(), asker, &cancel).await {
+                            Some(ended) => ended?,
+                            None => return self.world.recorder().going_on(&origin, content).await,
+                        }
+                    }
+                    _ => ended(begun.await)?,
+                };
                 // A page that a person has open is not held.
-                let Some(waiting) = waiting.filter(|_| asker.applying().is_none()) else { return Ok(recorded) };
-                let left = LONGEST.saturating_sub(began.elapsed());
-                let waited = waiting.run(left, asker, &cancel).await;
-                Ok(self.world.recorder().waited(&origin, recorded, &waited).await)
+                let held = asker.applying().is_none();
+                if let Some(waiting) = waiting.filter(|_| held) {
+                    let waited = waiting.run(left(), asker, &cancel).await;
+                    recorded = self.world.recorder().waited(&origin, recorded, &waited).await;
+                }
+                match plan {
+                    Some(content) => Ok(self.look_back(&content, recorded, held.then(left), asker, &cancel).await),
+                    None => Ok(recorded),
+                }
+            }
+        }
+    }
+
+    /// After an accepted change: keeps what its targets are now, and, where it undoes another plan, tells whether all is as
+    /// it was before that one. Whatever goes wrong here, the call's own answer stands.
+    async fn look_back(
+        &self,
+        content: &PlanContent,
+        recorded: Recorded,
+        patience: Option<Duration>,
+        asker: &dyn Asker,
+        cancel: &CancellationToken,
+    ) -> Recorded {
+        let World { store, clock, .. } = &*self.world;
+        let witness = self.world.witness();
+        match store.plan(&content.id, clock.now()).await {
+            Ok(Some(filed)) if filed.state == PlanState::Applied => {
+                // What is gone for good, or read the same way, needs no second look to be undone.
+                if matches!(filed.content.undo, Undo::Recipe { .. }) {
+                    keep_after(&filed, &witness).await;
+                }
+            }
+            _ => return recorded,
+        }
+        let Some(undoes) = &content.undoes else { return recorded };
+        let compared = match store.plan(&undoes.plan, clock.now()).await {
+            Ok(Some(original)) => compare(&original, &witness, patience.unwrap_or_default(), asker, cancel).await,
+            Ok(None) => Ok(None),
+            Err(error) => Err(error),
+        };
+        match compared {
+            Ok(undone) => recorded.looked_back(&undoes.plan, undone.as_ref()),
+            Err(error) => {
+                tracing::error!(plan = %undoes.plan, %error, "what became of an undone plan can't be told");
+                recorded
             }
         }
     }
 
     /// From here nothing stops half-way: the task goes on even where nobody waits for it any more.
-    async fn carry_out(&self, approved: ApprovedPlan, origin: Origin) -> Result<(Recorded, Option<Waiting>), Refused> {
+    fn carry_out(&self, approved: ApprovedPlan, origin: Origin) -> JoinHandle<Carried> {
         let world = Arc::clone(&self.world);
-        let task = tokio::spawn(async move {
+        tokio::spawn(async move {
             let account = approved.plan().call().call().call().account().id.clone();
-            let armed = arm(approved, &*world.cloud, &world.store, &*world.clock, &world.config.budgets).await?;
+            let armed = match arm(approved, &*world.cloud, &world.store, &*world.clock, &world.config.budgets).await {
+                Ok(armed) => armed,
+                Err(refused) => {
+                    world.look_at_breakers(&origin, &account).await;
+                    return Err(refused);
+                }
+            };
             let most_bytes = world.config.limits.result_bytes;
             let outcome = run(armed, &world.models, most_bytes).await;
+            keep(&outcome, &world.store).await;
             let waiting = Waiting::after(&outcome, &*world.cloud, &world.models).await;
             let ended = world.recorder().ended(&origin, outcome, &world.models, most_bytes).await;
             world.look_at_breakers(&origin, &account).await;
@@ -268,11 +338,47 @@ impl Pipeline {
                 )
                 .with_operator_detail(error.to_string())
             })
-        });
-        task.await.unwrap_or_else(|error| {
-            Err(Refused::new(Code::OutcomeUnknown, "the call broke off", "do NOT repeat it; ask `plan_status`")
-                .with_operator_detail(error.to_string()))
         })
+    }
+}
+
+/// What a carried out call has come to: its answer, and what there is to be waited for.
+type Carried = Result<(Recorded, Option<Waiting>), Refused>;
+
+fn ended(carried: Result<Carried, JoinError>) -> Carried {
+    carried.unwrap_or_else(|error| {
+        Err(Refused::new(Code::OutcomeUnknown, "the call broke off", "do NOT repeat it; ask `plan_status`")
+            .with_operator_detail(error.to_string()))
+    })
+}
+
+/// How often the client is told that recovery points are still being taken.
+const TELL_EVERY: Duration = Duration::from_secs(10);
+
+/// Waits for a call that takes recovery points first, as long as its client does. `None` where it takes longer: it goes on
+/// by itself.
+async fn going_on(
+    mut begun: JoinHandle<Carried>,
+    content: &PlanContent,
+    left: Duration,
+    asker: &dyn Asker,
+    cancel: &CancellationToken,
+) -> Option<Carried> {
+    let labels: Vec<&str> = content.recovery_points.iter().map(|point| point.label.as_str()).collect();
+    let began = Instant::now();
+    loop {
+        let next = (began.elapsed() + TELL_EVERY).min(left);
+        tokio::select! {
+            biased;
+            carried = &mut begun => return Some(ended(carried)),
+            () = cancel.cancelled() => return None,
+            () = tokio::time::sleep_until(began + next) => {}
+        }
+        if began.elapsed() >= left {
+            return None;
+        }
+        let labels = labels.join(", ");
+        asker.progress(&format!("before the call: {labels} ({} s)", began.elapsed().as_secs())).await;
     }
 }
 

@@ -18,6 +18,7 @@ use crate::credentials::session_policy::SessionPolicy;
 use crate::digest::Digest;
 use crate::names::{Agent, CallId, GrantId, Human, OperationId, PlanId, ProposalId, Region, SessionId};
 use crate::plan::filed::{FiledPlan, PlanState};
+use crate::plan::kept::{Kept, Undone};
 use crate::text::escape::quoted;
 
 /// Characters of AWS's own messages that are passed on.
@@ -411,6 +412,20 @@ pub trait Store: Send + Sync + Debug {
     /// In one transaction: sets an `applying` (or, when reconciling, `unknown`) plan's state, frees its targets where
     /// the state is final, appends the outcome.
     async fn settle(&self, plan: &PlanId, state: PlanState, outcome: Event) -> Result<(), StoreError>;
+
+    /// Keeps what carrying a plan out has told so far, in place of what was kept before, together with its events. The plan
+    /// must be `applying`, `unknown` or `applied`.
+    async fn keep(&self, plan: &PlanId, kept: Kept, events: Vec<Event>) -> Result<(), StoreError>;
+
+    /// Says how the targets of a plan are after it was undone, together with its event. False where it isn't being undone
+    /// by that plan (any more), and then nothing is recorded.
+    ///
+    /// All else of an undo follows from the plan that undoes: claiming that makes this one `undoing`, and a failed or
+    /// unknown outcome of it `stuck`, in the same transaction.
+    async fn returned(&self, plan: &PlanId, undone: Undone, event: Event) -> Result<bool, StoreError>;
+
+    /// Plans whose undo is stuck, newest first.
+    async fn stuck(&self, limit: u32, now: Timestamp) -> Result<Vec<FiledPlan>, StoreError>;
 
     /// Marks plans that a process which is no longer alive was applying as `unknown`, with the events `event` makes,
     /// and returns every plan in state `unknown`.

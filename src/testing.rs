@@ -18,6 +18,7 @@ use crate::credentials::session_policy::SessionPolicy;
 use crate::digest::{Digest, NotCanonical, canonical_json};
 use crate::names::{Agent, CallId, Effect, Human, OperationId, PlanId, ProposalId, Region, SessionId, Stage};
 use crate::plan::filed::{DryRun, FiledPlan, Obligation, PlanContent, PlanState, PlannedAccount, PlannedTarget, Undo};
+use crate::plan::kept::{Kept, Undone};
 use crate::ports::{
     Breaker, BreakerScope, Claim, Clock, Cloud, CloudError, CloudReply, CloudSession, Counted, CredentialsNote,
     GrantRecord, PlanFilter, Purpose, SessionRequest, SignedRequest, Store, StoreError, Tally,
@@ -89,6 +90,15 @@ struct Script {
     sent: Vec<SeenCall>,
     signed: Vec<SeenCall>,
     refuse_to_open: Option<CloudError>,
+    turns: Vec<Turn>,
+}
+
+/// What a call changes in the script.
+#[derive(Clone, Debug)]
+struct Turn {
+    after: OperationId,
+    operation: OperationId,
+    reply: Result<Value, CloudError>,
 }
 
 impl FakeCloud {
@@ -121,6 +131,20 @@ impl FakeCloud {
         self.fails(operation, CloudError::Unknown { reason: "the connection broke".to_owned(), request_id: None })
     }
 
+    /// From when `after` has succeeded on, `operation` answers with this output, or with that AWS's error code.
+    pub fn turns(self, after: &str, operation: &str, reply: Result<Value, &str>) -> Self {
+        if let (Ok(after), Ok(operation)) = (after.parse(), operation.parse()) {
+            let refused = |code: &str| CloudError::Refused {
+                code: code.to_owned(),
+                message: "by the script".to_owned(),
+                status: 400,
+                request_id: None,
+            };
+            lock(&self.0).turns.push(Turn { after, operation, reply: reply.map_err(refused) });
+        }
+        self
+    }
+
     /// Gives nobody credentials any more.
     pub fn refuse_to_open(&self, error: CloudError) {
         lock(&self.0).refuse_to_open = Some(error);
@@ -130,6 +154,23 @@ impl FakeCloud {
     pub fn change(&self, operation: &str, output: Value) {
         if let Ok(operation) = operation.parse() {
             lock(&self.0).replies.insert(operation, VecDeque::from([Ok(output)]));
+        }
+    }
+
+    /// As [`Self::change`], with AWS's refusal of `operation`.
+    pub fn change_to_refusal(&self, operation: &str, code: &str, message: &str) {
+        let (code, message) = (code.to_owned(), message.to_owned());
+        self.change_to(operation, CloudError::Refused { code, message, status: 400, request_id: None });
+    }
+
+    /// As [`Self::change`], with a broken connection after `operation` was sent.
+    pub fn change_to_loss(&self, operation: &str) {
+        self.change_to(operation, CloudError::Unknown { reason: "the connection broke".to_owned(), request_id: None });
+    }
+
+    fn change_to(&self, operation: &str, error: CloudError) {
+        if let Ok(operation) = operation.parse() {
+            lock(&self.0).replies.insert(operation, VecDeque::from([Err(error)]));
         }
     }
 
@@ -200,6 +241,12 @@ impl CloudSession for FakeSession {
         let number = script.sent.len();
         let replies = script.replies.entry(operation.clone()).or_default();
         let reply = if replies.len() > 1 { replies.pop_front() } else { replies.front().cloned() };
+        if let Some(Ok(_)) = &reply {
+            let turns: Vec<Turn> = script.turns.iter().filter(|turn| turn.after == *operation).cloned().collect();
+            for Turn { operation, reply, .. } in turns {
+                script.replies.insert(operation, VecDeque::from([reply]));
+            }
+        }
         match reply {
             Some(Ok(output)) => Ok(CloudReply { output, request_id: Some(format!("fake-{number}")) }),
             Some(Err(error)) => Err(error),
@@ -302,6 +349,18 @@ impl Store for FailingStore {
     }
 
     async fn settle(&self, _: &PlanId, _: PlanState, _: Event) -> Result<(), StoreError> {
+        Self::fail()
+    }
+
+    async fn keep(&self, _: &PlanId, _: Kept, _: Vec<Event>) -> Result<(), StoreError> {
+        Self::fail()
+    }
+
+    async fn returned(&self, _: &PlanId, _: Undone, _: Event) -> Result<bool, StoreError> {
+        Self::fail()
+    }
+
+    async fn stuck(&self, _: u32, _: Timestamp) -> Result<Vec<FiledPlan>, StoreError> {
         Self::fail()
     }
 
@@ -442,6 +501,8 @@ pub fn open_plan(instances: &[&str], now: Timestamp) -> Result<FiledPlan, NotCan
             later: Vec::new(),
             by_hand: None,
         },
+        recovery_points: Vec::new(),
+        undoes: None,
         ticket: None,
         obligations: vec![Obligation::Confirmation { text: instances.join(" ") }],
         permitted_by: Vec::new(),
@@ -457,6 +518,8 @@ pub fn open_plan(instances: &[&str], now: Timestamp) -> Result<FiledPlan, NotCan
         outcome: None,
         input: None,
         parked_at: None,
+        kept: None,
+        undone: None,
     })
 }
 

@@ -29,6 +29,8 @@ const DEPENDENT_LINES: usize = 4;
 
 /// Characters of each side of a change.
 const SIDE: usize = 80;
+const UNDO_LINES: usize = 6;
+const SINCE_LINES: usize = 2;
 
 /// Characters of a call's arguments on one line; longer ones of a call without targets get a line each.
 const WHOLE_CALL: usize = 240;
@@ -90,6 +92,7 @@ fn sections(content: &PlanContent) -> Vec<Section> {
     let raised = content.raised.iter().map(|raised| format!("Judged {}: {}", raised.to, raised.because)).collect();
     let warnings = content.warnings.iter().map(|warning| format!("Warning: {warning}")).collect();
     vec![
+        section(undoes(content), UNDO_LINES, "lines of what it undoes and what is taken before"),
         section(targets(content), TARGET_LINES, "targets"),
         section(raised, RAISED_LINES, "reasons for that"),
         section(changes(content), CHANGE_LINES, "changes"),
@@ -225,6 +228,37 @@ fn undo(content: &PlanContent) -> String {
             format!("It can be undone with {tool}, but for: {}", loses.join(", "))
         }
     }
+}
+
+/// What a plan that undoes another brings back, and what not.
+fn undoes(content: &PlanContent) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(undoes) = &content.undoes {
+        lines.push(format!("It undoes plan {}: {}", undoes.plan, quoted(&undoes.title, 60)));
+        if !undoes.loses.is_empty() {
+            lines.push(format!("Will NOT come back: {}", quoted(&undoes.loses.join(", "), 240)));
+        }
+        let shown = undoes.since.iter().take(SINCE_LINES);
+        lines.extend(shown.map(|since| format!("Done since then: {since}")));
+        if undoes.since.len() > SINCE_LINES {
+            lines.push(format!("and {} more, see the plan", undoes.since.len() - SINCE_LINES));
+        }
+    }
+    match content.recovery_points.as_slice() {
+        [] => {}
+        [point] => lines.push(format!(
+            "Before the call: {} of {}, which must be seen to be usable; else nothing is sent.",
+            point.label,
+            quoted(&point.target, 60)
+        )),
+        [point, rest @ ..] => lines.push(format!(
+            "Before the call: {} of {} and {} more, which must be seen to be usable; else nothing is sent.",
+            point.label,
+            quoted(&point.target, 60),
+            rest.len()
+        )),
+    }
+    lines
 }
 
 /// Of many targets those of the highest stage are shown.

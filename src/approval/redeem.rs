@@ -174,8 +174,16 @@ pub async fn file(
             targets: content.targets.iter().map(|target| target.arn.clone()).collect(),
         },
     );
-    let filed =
-        FiledPlan { content, digest: sheet.digest, state: PlanState::Open, outcome: None, input, parked_at: None };
+    let filed = FiledPlan {
+        content,
+        digest: sheet.digest,
+        state: PlanState::Open,
+        outcome: None,
+        input,
+        parked_at: None,
+        kept: None,
+        undone: None,
+    };
     store.file_plan(filed.clone(), event).await.map_err(not_recorded)?;
     Ok(filed)
 }

@@ -180,7 +180,16 @@ mod tests {
         let mut content = sample();
         content.obligations = obligations;
         let digest = content.digest().unwrap();
-        FiledPlan { content, digest, state: PlanState::Open, outcome: None, input: None, parked_at: None }
+        FiledPlan {
+            content,
+            digest,
+            state: PlanState::Open,
+            outcome: None,
+            input: None,
+            parked_at: None,
+            kept: None,
+            undone: None,
+        }
     }
 
     fn passkey(of: &str) -> Passkey {

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::redeem::Waiting;
 use super::signatures::{Missing, Signatures};
 use crate::plan::filed::FiledPlan;
+use crate::plan::text::again;
 use crate::text::escape::quoted;
 
 /// The structured form and the text.
@@ -41,8 +42,7 @@ pub fn needs(plan: &FiledPlan, missing: &[Missing]) -> Vec<String> {
 /// What the agent does about it.
 pub fn next(plan: &FiledPlan, missing: &[Missing]) -> String {
     let content = &plan.content;
-    let apply =
-        format!("call {} again with the same arguments, `dry_run: false` and `plan_id: {}`", content.tool, content.id);
+    let apply = again(content);
     match missing {
         [] => format!("everything it needs is there: {apply}"),
         _ if content.is_for_a_person() => format!(
@@ -73,7 +73,16 @@ mod tests {
         let mut content = sample();
         content.obligations = obligations;
         let digest = content.digest().unwrap();
-        let plan = FiledPlan { content, digest, state: PlanState::Open, outcome: None, input: None, parked_at: None };
+        let plan = FiledPlan {
+            content,
+            digest,
+            state: PlanState::Open,
+            outcome: None,
+            input: None,
+            parked_at: None,
+            kept: None,
+            undone: None,
+        };
         let signatures = Signatures::default();
         let missing = signatures.missing(&plan.content, None);
         let page = format!("https://guard.example.com/plans/{}", plan.content.id);

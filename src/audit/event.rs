@@ -10,6 +10,7 @@ use crate::call::refused::Code;
 use crate::call::request::Caller;
 use crate::digest::Digest;
 use crate::names::{CallId, Effect, GrantId, Human, OperationId, PlanId, ProposalId};
+use crate::plan::kept::UndoState;
 use crate::ports::{BreakerScope, GrantKind};
 
 /// One event of the record. Sensitive values are redacted before an event is made.
@@ -249,6 +250,45 @@ pub enum What {
         /// AWS's error, or why the outcome is unknown.
         detail: Option<String>,
     },
+    /// A recovery point is being taken before a call. That it will be is durable before its own first byte.
+    RecoveryPoint {
+        /// The plan whose call waits for it.
+        plan: PlanId,
+        /// What it is.
+        label: String,
+        /// The target it is of.
+        target: String,
+        /// The name it is given.
+        name: String,
+        /// The operation that takes it.
+        operation: OperationId,
+        /// How far it is.
+        result: PointWord,
+        /// What AWS calls it: a text or a list of texts.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<Value>,
+        /// AWS's request id.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        request_id: Option<String>,
+        /// What went wrong.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        detail: Option<String>,
+    },
+    /// How far undoing a plan is.
+    Undo {
+        /// The plan that is undone.
+        plan: PlanId,
+        /// The plan that undoes it.
+        by: PlanId,
+        /// How far it is.
+        state: UndoState,
+        /// What is different from before, or what stands in the way.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        details: Vec<String>,
+        /// What a person does, where it is stuck.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by_hand: Option<String>,
+    },
     /// What an accepted call began was waited for. The plan is `applied` whatever this says.
     Waited {
         /// The plan.
@@ -299,6 +339,20 @@ pub enum What {
         /// What was read.
         detail: String,
     },
+}
+
+/// How far a recovery point is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PointWord {
+    /// It is about to be taken.
+    Taking,
+    /// AWS has accepted that.
+    Taken,
+    /// It was seen to be usable.
+    Usable,
+    /// It can't be relied on; the call is not sent.
+    Failed,
 }
 
 /// How a changing call ended.

@@ -16,7 +16,8 @@ use crate::execute::run::{Ending, Outcome};
 use crate::execute::wait::Waited;
 use crate::names::{CallId, PlanId};
 use crate::plan::build::Plan;
-use crate::plan::filed::PlanState;
+use crate::plan::filed::{PlanContent, PlanState};
+use crate::plan::kept::{UndoState, Undone};
 use crate::plan::text;
 use crate::ports::{Clock, LONGEST_MESSAGE, Store, StoreError};
 use crate::text::escape::quoted;
@@ -66,6 +67,27 @@ impl Recorded {
     /// The answer.
     pub fn answer(&self) -> &Answered {
         &self.answer
+    }
+
+    /// With how the targets of the plan are that the call has undone; nobody knows yet where there is nothing to tell.
+    pub fn looked_back(self, plan: &PlanId, undone: Option<&Undone>) -> Self {
+        let Answered::Result { mut structured, text } = self.answer else { return self };
+        let told = match undone {
+            Some(Undone { state: UndoState::Undone, .. }) => format!("Plan {plan} is undone: all is as it was before."),
+            Some(Undone { details, .. }) => {
+                format!("Plan {plan} is undone, but NOT all is as it was before: {}.", details.join("; "))
+            }
+            None => format!(
+                "Whether all is as it was before plan {plan} isn't known yet: ask `plan_status` with `plan_id: {plan}`."
+            ),
+        };
+        if let Value::Object(members) = &mut structured {
+            let differences = undone.map(|undone| undone.details.clone()).unwrap_or_default();
+            let state = undone.map_or(UndoState::Undoing, |undone| undone.state);
+            let undoes = serde_json::json!({ "plan_id": plan, "state": state, "differences": differences });
+            members.insert("undoes".to_owned(), undoes);
+        }
+        Self { answer: Answered::Result { structured, text: format!("{told}\n{text}") } }
     }
 }
 
@@ -119,6 +141,27 @@ impl Recorder<'_> {
             })?;
         }
         let (structured, text) = waiting::told(&waiting);
+        Ok(Recorded { answer: Answered::Result { structured, text } })
+    }
+
+    /// Tells that a call goes on without its client: its recovery points take longer than one waits.
+    pub async fn going_on(&self, origin: &Origin, content: &PlanContent) -> Result<Recorded, Refused> {
+        self.append(origin, What::Served { tool: content.tool.clone() }).await.map_err(|error| {
+            Refused::new(
+                Code::OutcomeUnknown,
+                format!("plan `{}` is being applied, and this answer can't be recorded", content.id),
+                "do NOT repeat it; ask `plan_status`",
+            )
+            .with_operator_detail(error.to_string())
+        })?;
+        let next =
+            format!("ask `plan_status` with `plan_id: {}` and `wait_seconds`; do NOT repeat the call", content.id);
+        let text = format!(
+            "Plan {} goes on by itself: its recovery points are being taken, and only once they are usable the call is \
+             sent. Next: {next}",
+            content.id
+        );
+        let structured = serde_json::json!({ "status": "applying", "plan_id": content.id, "next": next });
         Ok(Recorded { answer: Answered::Result { structured, text } })
     }
 

@@ -1,5 +1,7 @@
 //! `ValidatedCall` to [`ResolvedCall`]: which things in AWS the call acts on, and what they are now.
 
+mod back;
+
 use std::sync::Arc;
 
 use futures::future::FutureExt;
@@ -169,11 +171,16 @@ impl ResolvedCall {
 
     /// Reads the targets again, in the same order.
     pub async fn read_again(&self) -> Result<Vec<Seen>, Refused> {
-        let (Some(targets), Some(reader)) = (&self.call.spec().targets, &self.reader) else {
-            return Ok(Vec::new());
-        };
+        match &self.reader {
+            Some(reader) => self.read_with(&**reader).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    async fn read_with(&self, reader: &dyn CloudSession) -> Result<Vec<Seen>, Refused> {
+        let Some(targets) = &self.call.spec().targets else { return Ok(Vec::new()) };
         let scene = scene(&self.call, &self.models, &self.tag_rules);
-        let reads = self.targets.iter().map(|target| scene.read(targets, &**reader, target.id.clone()).boxed());
+        let reads = self.targets.iter().map(|target| scene.read(targets, reader, target.id.clone()).boxed());
         let read: Vec<Result<Target, Refused>> =
             stream::iter(reads.collect::<Vec<_>>()).buffered(READS_AT_ONCE).collect().await;
         let there = |now: Result<Target, Refused>| match now {

@@ -6,7 +6,7 @@ use super::refused::{Code, Refused};
 use crate::aws::iam::IamFacts;
 use crate::config::Account;
 use crate::credentials::session_policy::{Ground, NotScoped, SessionPolicy};
-use crate::manifest::spec::Tool;
+use crate::manifest::spec::{RecoveryPoint, Tool};
 use crate::names::{OperationId, Region};
 use crate::ports::Cloud;
 
@@ -50,6 +50,15 @@ impl Scoping<'_> {
     /// As [`Self::reading`].
     pub fn probing(&self, tool: &Tool, contexts: &[Value]) -> Result<SessionPolicy, Refused> {
         let policy = self.on(tool, contexts, |ground| SessionPolicy::probing(tool, ground));
+        self.needed(tool, self.account.change_role.is_some(), policy)
+    }
+
+    /// The policy of the session that takes a recovery point. The contexts have its name as `point`.
+    ///
+    /// # Errors
+    /// As [`Self::reading`].
+    pub fn taking(&self, tool: &Tool, point: &RecoveryPoint, contexts: &[Value]) -> Result<SessionPolicy, Refused> {
+        let policy = self.on(tool, contexts, |ground| SessionPolicy::taking(tool, point, ground));
         self.needed(tool, self.account.change_role.is_some(), policy)
     }
 

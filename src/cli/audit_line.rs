@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::approval::people::PeopleChange;
-use crate::audit::event::{Event, ProbeWord, ResultWord, StoredRecord, WaitWord, What};
+use crate::audit::event::{Event, PointWord, ProbeWord, ResultWord, StoredRecord, WaitWord, What};
 use crate::ports::GrantKind;
 use crate::text::escape::quoted;
 
@@ -133,6 +133,26 @@ fn what(what: &What) -> String {
             let detail = detail.as_ref().map(|detail| format!(": {}", quoted(detail, MESSAGE))).unwrap_or_default();
             format!("outcome      {plan}  {}{}{detail}", word(*result), request(request_id.as_deref()))
         }
+        What::RecoveryPoint { plan, label, target, name, result, id, detail, .. } => {
+            let result = match result {
+                PointWord::Taking => "to be taken",
+                PointWord::Taken => "taken",
+                PointWord::Usable => "usable",
+                PointWord::Failed => "NOT USABLE",
+            };
+            let id = id.as_ref().map(|id| format!(", {}", quoted(&id.to_string(), MESSAGE))).unwrap_or_default();
+            let detail = detail.as_ref().map(|detail| format!(": {}", quoted(detail, MESSAGE))).unwrap_or_default();
+            let (label, target, name) = (quoted(label, NAME), quoted(target, NAME), quoted(name, NAME));
+            format!("recovery     {plan}  {label} of {target}, {name}{id}  {result}{detail}")
+        }
+        What::Undo { plan, by, state, details, by_hand } => {
+            let details = match details.as_slice() {
+                [] => String::new(),
+                details => format!(": {}", quoted(&details.join("; "), MESSAGE)),
+            };
+            let by_hand = by_hand.as_ref().map(|text| format!("; by hand: {}", quoted(text, MESSAGE)));
+            format!("undo         of {plan} by {by}  {}{details}{}", state.words(), by_hand.unwrap_or_default())
+        }
         What::Waited { plan, until, result, detail } => format!(
             "waited       plan {plan}: {} {} ({})",
             quoted(until, NAME),
@@ -193,6 +213,7 @@ mod tests {
     use crate::call::request::{Caller, ClientInfo};
     use crate::digest::Digest;
     use crate::names::{Agent, Effect, GrantId, Human, OperationId, PlanId, ProposalId, SessionId};
+    use crate::plan::kept::UndoState;
     use crate::ports::BreakerScope;
 
     #[test]
@@ -263,6 +284,24 @@ mod tests {
                 detail: Some("UnauthorizedOperation".into()),
             },
             What::Reconciled { plan, result: ResultWord::Applied, detail: "i-1 is gone".into() },
+            What::RecoveryPoint {
+                plan: parked.clone(),
+                label: "manual snapshot".into(),
+                target: "orders\u{1b}[2J".into(),
+                name: "cs-1".into(),
+                operation: OperationId::new("rds", "CreateDBSnapshot"),
+                result: PointWord::Failed,
+                id: Some("arn:aws:rds:\n".into()),
+                request_id: None,
+                detail: Some("it can't become usable".into()),
+            },
+            What::Undo {
+                plan: parked.clone(),
+                by: PlanId::from_outside("plan-3"),
+                state: UndoState::Stuck,
+                details: vec!["AWS refused\u{1b}[2J it".into()],
+                by_hand: Some("restore it\nin the console".into()),
+            },
             What::PolicyChanged { before: digest, now: digest },
             What::PolicyRejected { kept: digest, problems: "own.cedar:1\n\u{9b}2J".into() },
             What::Parked { plan: parked.clone(), digest, needs: vec!["a person\n".into(), "`two`".into()] },

@@ -175,6 +175,9 @@ async fn write_one(
     if let Some(outcome) = &plan.outcome {
         writeln!(out, "  outcome     {}", quoted(outcome, 400))?;
     }
+    for line in text::undone(&plan) {
+        writeln!(out, "{line}")?;
+    }
     Ok(())
 }
 

@@ -45,12 +45,14 @@ pub enum NotifyEvent {
     Failed,
     /// It is not known whether AWS acted.
     Unknown,
+    /// Undoing it failed, or it is not known whether that was carried out. Told of any plan.
+    Stuck,
 }
 
 impl NotifyEvent {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Waiting, Self::Approved, Self::Rejected, Self::Applied, Self::Failed, Self::Unknown];
+    pub const ALL: [Self; 7] =
+        [Self::Waiting, Self::Approved, Self::Rejected, Self::Applied, Self::Failed, Self::Unknown, Self::Stuck];
 }
 
 /// How notifications are written.

@@ -160,6 +160,8 @@ fn is_of(what: &What, id: &str) -> bool {
         | What::Rejected { plan, .. }
         | What::Intent { plan, .. }
         | What::Outcome { plan, .. }
+        | What::RecoveryPoint { plan, .. }
+        | What::Undo { plan, .. }
         | What::Waited { plan, .. }
         | What::Probing { plan, .. }
         | What::Probed { plan, .. }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::points::{Secured, remaining, secure};
 use crate::approval::redeem::ApprovedPlan;
 use crate::audit::event::{Event, ResultWord, What};
 use crate::audit::settle::settle_surely;
@@ -28,9 +29,11 @@ use crate::text::escape::quoted;
 pub struct ArmedCall {
     approved: ApprovedPlan,
     session: Arc<dyn CloudSession>,
+    secured: Secured,
 }
 
-/// Arms a call. A read's intent is its request's own record; a change claims its plan first.
+/// Arms a call. A read's intent is its request's own record; a change claims its plan first, then takes its recovery points
+/// and sees that they are usable.
 pub async fn arm(
     approved: ApprovedPlan,
     cloud: &dyn Cloud,
@@ -40,16 +43,33 @@ pub async fn arm(
 ) -> Result<ArmedCall, Refused> {
     let Some(sheet) = approved.plan().sheet() else {
         let session = approved.plan().call().call().reader(cloud).await?;
-        return Ok(ArmedCall { approved, session });
+        let fault = || Refused::new(Code::Internal, "the call lacks its recovery points", "tell an operator");
+        let secured = Secured::read(approved.plan()).ok_or_else(fault)?;
+        return Ok(ArmedCall { approved, session, secured });
     };
-    let session = approved.plan().call().call().changer(cloud, &sheet.content.id).await?;
+    let mut session = approved.plan().call().call().changer(cloud, &sheet.content.id).await?;
     claim(&approved, sheet, &*session, &**store, clock, budgets).await?;
     // Only now, with the targets held: no other plan can come in between.
-    if let Err(drift) = unchanged(&approved, sheet).await {
-        give_up(&approved, sheet, &drift, store, clock).await?;
-        return Err(drift);
+    let ready = async {
+        let secured = secure(&approved, sheet, cloud, store, clock).await?;
+        if !secured.points().is_empty() {
+            // That may have taken longer than credentials are good for.
+            session = approved.plan().call().call().changer(cloud, &sheet.content.id).await?;
+        }
+        let left_behind = |refused: Refused| Refused {
+            message: format!("{}{}", refused.message, remaining(secured.points())),
+            ..refused
+        };
+        unchanged(&approved, sheet, &secured, cloud).await.map_err(left_behind)?;
+        Ok(secured)
+    };
+    match ready.await {
+        Ok(secured) => Ok(ArmedCall { approved, session, secured }),
+        Err(why) => {
+            give_up(&approved, sheet, &why, store, clock).await?;
+            Err(why)
+        }
     }
-    Ok(ArmedCall { approved, session })
 }
 
 impl ArmedCall {
@@ -61,6 +81,11 @@ impl ArmedCall {
     /// The approved plan, when the call has been sent.
     pub(super) fn into_approved(self) -> ApprovedPlan {
         self.approved
+    }
+
+    /// The recovery points that were taken and seen to be usable.
+    pub fn secured(&self) -> &Secured {
+        &self.secured
     }
 
     /// The session with this call's credentials.
@@ -172,9 +197,17 @@ fn closing(scope: &BreakerScope) -> String {
     )
 }
 
-async fn unchanged(approved: &ApprovedPlan, sheet: &Sheet) -> Result<(), Refused> {
+async fn unchanged(
+    approved: &ApprovedPlan,
+    sheet: &Sheet,
+    secured: &Secured,
+    cloud: &dyn Cloud,
+) -> Result<(), Refused> {
     let resolved = approved.plan().call().call();
-    let now = resolved.read_again().await?;
+    let now = match secured.points() {
+        [] => resolved.read_again().await?,
+        _ => resolved.read_anew(cloud).await?,
+    };
     for (target, now) in resolved.targets().iter().zip(now) {
         let found = match &now {
             Seen::Gone => vec!["it is gone".to_owned()],

@@ -1,7 +1,9 @@
 //! The call itself: intent on record, then sent, then its outcome on record.
 
 pub mod arm;
+pub mod back;
 pub mod pages;
+pub mod points;
 pub mod reconcile;
 pub mod result;
 pub mod run;

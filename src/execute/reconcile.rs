@@ -8,6 +8,7 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use serde_json::Value;
 
+use super::points::remaining;
 use super::wait::Waiting;
 use crate::audit::event::{Event, ResultWord, What};
 use crate::aws::models::Models;
@@ -20,7 +21,8 @@ use crate::manifest::spec::{Targets, ToolSpec};
 use crate::names::CallId;
 use crate::plan::compare::differences;
 use crate::plan::filed::{FiledPlan, PlanState};
-use crate::ports::{Clock, Cloud, CloudSession, Purpose, SessionRequest, Store, StoreError};
+use crate::ports::{Clock, Cloud, CloudSession, PlanFilter, Purpose, SessionRequest, Store, StoreError};
+use crate::text::escape::quoted;
 
 /// What a plan began is looked at for so long after it was made.
 const OLDEST: SignedDuration = SignedDuration::from_hours(24);
@@ -68,6 +70,16 @@ pub async fn reconcile(filed: &FiledPlan, with: &Witness<'_>) -> Result<PlanStat
 
 async fn look(filed: &FiledPlan, with: &Witness<'_>) -> Finding {
     let unknown = |detail: &str| Finding { result: ResultWord::Unknown, detail: detail.to_owned() };
+    let begun = filed.kept.as_deref().map(|kept| kept.points.as_slice()).unwrap_or_default();
+    if !filed.content.recovery_points.is_empty() {
+        // The call comes only after the last of them.
+        let all = begun.len() == filed.content.recovery_points.len() && begun.iter().all(|point| point.usable);
+        if !all {
+            let detail =
+                format!("nothing was sent: it broke off before its recovery points were usable{}", remaining(begun));
+            return Finding { result: ResultWord::Failed, detail };
+        }
+    }
     let Sight { spec, scene, reader } = match Sight::of(filed, with).await {
         Ok(sight) => sight,
         Err(why) => return unknown(why),
@@ -115,6 +127,55 @@ impl<'a> Sight<'a> {
         Ok(Self { spec, scene, reader })
     }
 }
+
+/// What the targets of a plan are now: their fingerprints, null for one that is gone.
+///
+/// # Errors
+/// Why they can't be told.
+pub async fn present(filed: &FiledPlan, with: &Witness<'_>) -> Result<Vec<Value>, String> {
+    let Sight { spec, scene, reader } = Sight::of(filed, with).await?;
+    let Some(targets) = &spec.targets else { return Err("it has no targets that could be read".to_owned()) };
+    let mut now = Vec::new();
+    for before in &filed.content.targets {
+        now.push(match scene.read(targets, &*reader, before.id.clone()).await {
+            Ok(target) => target.fingerprint,
+            Err(gone) if gone.code == Code::TargetNotFound => Value::Null,
+            // What the call was to make is there.
+            Err(made) if made.code == Code::TargetExists => Value::from("it is there"),
+            Err(unreadable) => return Err(format!("{}: {}", quoted(&before.id, 80), unreadable.code.word())),
+        });
+    }
+    Ok(now)
+}
+
+impl Witness<'_> {
+    /// Later plans for the targets of a plan, of whatever agent, that were carried out or may have been.
+    pub(super) async fn later_plans(&self, filed: &FiledPlan) -> Result<Vec<String>, StoreError> {
+        let mut told = Vec::new();
+        for target in &filed.content.targets {
+            let filter = PlanFilter {
+                states: vec![PlanState::Applied, PlanState::Applying, PlanState::Unknown],
+                text: Some(target.arn.clone()),
+                limit: MOST_LATER,
+                ..PlanFilter::default()
+            };
+            for plan in self.store.plans(filter, self.clock.now()).await? {
+                let later = plan.content.id.as_str() > filed.content.id.as_str();
+                let own = plan.content.targets.iter().any(|other| other.arn == target.arn);
+                if later && own {
+                    let (tool, id) = (&plan.content.tool, quoted(&target.id, 80));
+                    told.push(format!("{id}: plan {} with {tool} is {}", plan.content.id, plan.state));
+                }
+            }
+        }
+        told.sort();
+        told.dedup();
+        Ok(told)
+    }
+}
+
+/// Later plans that are looked at for each target.
+const MOST_LATER: u32 = 10;
 
 /// What an applied plan began, to be looked at again. `None` where it began nothing that could be waited for, or too long
 /// ago: its targets may be other things by now.

@@ -6,6 +6,7 @@ use crate::approval::redeem::ApprovedPlan;
 use crate::aws::models::Models;
 use crate::call::resolve::Seen;
 use crate::call::target::Target;
+use crate::plan::kept::KeptPoint;
 use crate::ports::{CloudError, CloudReply};
 
 /// How the call ended. Not on record yet.
@@ -14,6 +15,7 @@ pub struct Outcome {
     approved: ApprovedPlan,
     ending: Ending,
     gathered: Option<Gathered>,
+    points: Vec<KeptPoint>,
 }
 
 /// The four endings.
@@ -62,9 +64,10 @@ pub async fn run(armed: ArmedCall, models: &Models, most_bytes: usize) -> Outcom
         }
         _ => None,
     };
+    let points = armed.secured().points().to_vec();
     let approved = armed.into_approved();
     let ending = doubted(ending, &approved).await;
-    Outcome { approved, ending, gathered }
+    Outcome { approved, ending, gathered, points }
 }
 
 /// AWS may refuse a call with several targets after acting on some of them: `TerminateInstances` does so across
@@ -97,6 +100,11 @@ impl Outcome {
     /// What a read's agent gets of the answer; `None` for a change, and where there is no answer.
     pub fn gathered(&self) -> Option<&Gathered> {
         self.gathered.as_ref()
+    }
+
+    /// The recovery points that were taken before it.
+    pub fn points(&self) -> &[KeptPoint] {
+        &self.points
     }
 
     /// How it ended.

@@ -12,7 +12,7 @@ use super::post::NotTaken;
 use super::post::Poster;
 use crate::audit::event::{Event, StoredRecord};
 use crate::config::HttpConfig;
-use crate::config::notify::NotifyConfig;
+use crate::config::notify::{NotifyConfig, NotifyEvent};
 use crate::ports::{Clock, Store, StoreError};
 
 /// Name of the cursor.
@@ -126,12 +126,13 @@ impl Follower {
         Ok(moved)
     }
 
-    /// What is to be told of a record. Plans that no people had to do with are nobody's business.
+    /// What is to be told of a record. Plans that no people had to do with are nobody's business, but where one is stuck.
     async fn message(&self, record: &StoredRecord) -> Result<Option<Message>, StoreError> {
         let told = serde_json::from_str::<Event>(&record.event).ok().and_then(|event| Told::of(&event));
         let Some(told) = told.filter(|told| self.config.events.contains(&told.event)) else { return Ok(None) };
         let plan = self.store.plan(&told.plan, self.clock.now()).await?;
-        let Some(plan) = plan.filter(|plan| plan.parked_at.is_some()) else { return Ok(None) };
+        let loud = told.event == NotifyEvent::Stuck;
+        let Some(plan) = plan.filter(|plan| loud || plan.parked_at.is_some()) else { return Ok(None) };
         match told.message(record, &plan, &self.http, self.config.format) {
             Ok(message) => Ok(Some(message)),
             Err(error) => {

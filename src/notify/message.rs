@@ -9,11 +9,15 @@ use crate::config::HttpConfig;
 use crate::config::notify::{NotifyEvent, NotifyFormat};
 use crate::names::{Effect, PlanId, Stage};
 use crate::plan::filed::FiledPlan;
+use crate::plan::kept::UndoState;
 use crate::ports::GrantKind;
 use crate::text::escape::quoted;
 
 /// Most characters of a text that comes from elsewhere.
 const LONGEST: usize = 200;
+
+/// Most characters of why something happened.
+const LONGEST_WHY: usize = 600;
 
 /// A message, ready to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +62,11 @@ impl Told {
             What::Rejected { plan, by, reason, .. } => {
                 Self { by: Some(by.to_string()), why: Some(reason.clone()), ..told(NotifyEvent::Rejected, plan) }
             }
+            What::Undo { plan, state: UndoState::Stuck, details, by_hand, .. } => {
+                let by_hand = by_hand.iter().map(|text| format!("by hand: {text}"));
+                let why: Vec<String> = details.iter().cloned().chain(by_hand).collect();
+                Self { why: Some(why.join("; ")), ..told(NotifyEvent::Stuck, plan) }
+            }
             What::Outcome { plan, result, .. } | What::Reconciled { plan, result, .. } => told(ended(*result), plan),
             _ => return None,
         })
@@ -92,7 +101,7 @@ impl Told {
             dependents: content.dependents.iter().filter_map(|dependents| dependents.count).sum(),
             needs: self.needs.iter().map(|need| quoted(need, LONGEST)).collect(),
             by: self.by.map(|by| quoted(&by, LONGEST)),
-            why: self.why.map(|why| quoted(&why, LONGEST)),
+            why: self.why.map(|why| quoted(&why, LONGEST_WHY)),
             expires_at: content.expires_at,
         };
         let payload = Payload { event: word(self.event), timestamp: self.at, data };
@@ -170,6 +179,7 @@ fn word(event: NotifyEvent) -> &'static str {
         NotifyEvent::Applied => "plan.applied",
         NotifyEvent::Failed => "plan.failed",
         NotifyEvent::Unknown => "plan.unknown",
+        NotifyEvent::Stuck => "plan.stuck",
     }
 }
 
@@ -200,7 +210,16 @@ mod tests {
         let mut content = sample();
         content.reason = "ok?\n\nApproved by <https://evil.example|security> *now* `x` <!channel> & more".to_owned();
         let digest = content.digest().unwrap();
-        FiledPlan { content, digest, state: PlanState::Open, outcome: None, input: None, parked_at: None }
+        FiledPlan {
+            content,
+            digest,
+            state: PlanState::Open,
+            outcome: None,
+            input: None,
+            parked_at: None,
+            kept: None,
+            undone: None,
+        }
     }
 
     #[test]

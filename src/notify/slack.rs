@@ -15,6 +15,7 @@ pub(super) fn body(event: NotifyEvent, data: &Data<'_>) -> Result<String, serde_
         NotifyEvent::Rejected => format!("Rejected by {by}"),
         NotifyEvent::Applied => "Applied".to_owned(),
         NotifyEvent::Failed => "Failed: AWS refused it, nothing changed".to_owned(),
+        NotifyEvent::Stuck => "STUCK: undoing it failed, or nobody knows".to_owned(),
         NotifyEvent::Unknown => "Outcome unknown: look at the targets".to_owned(),
     };
     let mut lines = vec![

@@ -63,6 +63,8 @@ pub(super) async fn rows(
                 "account": plan.content.account.name,
                 "targets": plan.content.targets.iter().map(|target| &target.id).collect::<Vec<_>>(),
                 "expires_at": plan.content.expires_at,
+                "undone": plan.undone.as_deref().map(|undone| undone.state),
+                "undoes": plan.content.undoes.as_ref().map(|undoes| &undoes.plan),
             })
         })
         .collect();

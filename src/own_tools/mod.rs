@@ -1,9 +1,11 @@
-//! The few tools of the server's own. They change nothing at AWS.
+//! The few tools of the server's own. They change nothing at AWS, but for `undo_plan`, whose call goes through the chain as
+//! any other.
 
 mod find_operations;
 mod list_plans;
 mod plan_status;
 pub mod read_resource;
+pub(crate) mod undo_plan;
 mod whoami;
 
 use serde::de::DeserializeOwned;
@@ -26,6 +28,8 @@ pub enum OwnTool {
     ListPlans,
     /// What has become of a plan.
     PlanStatus,
+    /// Undoes an applied plan.
+    UndoPlan,
     /// Who am I, and what may I do?
     Whoami,
     /// Reads an MCP resource. Not listed as a tool.
@@ -43,7 +47,7 @@ struct Sheet {
 
 impl OwnTool {
     /// All that are listed as tools, in that order.
-    pub const ALL: [Self; 4] = [Self::FindOperations, Self::ListPlans, Self::PlanStatus, Self::Whoami];
+    pub const ALL: [Self; 5] = [Self::FindOperations, Self::ListPlans, Self::PlanStatus, Self::UndoPlan, Self::Whoami];
 
     /// The tool of that name.
     pub fn named(name: &str) -> Option<Self> {
@@ -73,8 +77,9 @@ impl OwnTool {
                 "additionalProperties": false,
             })),
             output_schema: object(json!({ "type": "object" })),
-            effect: Effect::Read,
-            idempotent: true,
+            // What an undo does is as bad as its own tool; at worst this.
+            effect: if self == Self::UndoPlan { Effect::Destructive } else { Effect::Read },
+            idempotent: self != Self::UndoPlan,
         }
     }
 
@@ -92,6 +97,7 @@ impl OwnTool {
             Self::FindOperations => find_operations::serve(request, world),
             Self::ListPlans => list_plans::serve(request, world).await,
             Self::PlanStatus => plan_status::serve(request, world, asker, cancel).await,
+            Self::UndoPlan => Err(Refused::new(Code::Internal, "an undo goes through the chain", "tell an operator")),
             Self::Whoami => whoami::serve(request, world).await,
             Self::ReadResource => read_resource::serve(request, world).await,
         }
@@ -102,6 +108,7 @@ impl OwnTool {
             Self::FindOperations => find_operations::sheet(),
             Self::ListPlans => list_plans::sheet(),
             Self::PlanStatus => plan_status::sheet(),
+            Self::UndoPlan => undo_plan::sheet(),
             Self::Whoami => whoami::sheet(),
             Self::ReadResource => read_resource::sheet(),
         }

@@ -15,6 +15,7 @@ use crate::approval::waiting;
 use crate::audit::event::Event;
 use crate::call::refused::{Code, Refused};
 use crate::call::request::ToolRequest;
+use crate::execute::back::compare;
 use crate::execute::reconcile::{reconcile, waiting};
 use crate::names::PlanId;
 use crate::pipeline::World;
@@ -74,6 +75,7 @@ pub(super) async fn serve(
         reconcile(&filed, &world.witness()).await.map_err(|error| store_failed(&error))?;
         filed = find(&id, request, world).await?;
     }
+    filed = looked_back(filed, &id, request, world, asked.wait_seconds, asker, cancel).await?;
     let mut look = Look::at(filed, world).await?;
     while look.waits() && wait_for_news(seen, give_up, world, asker, cancel).await? {
         seen = end(world).await?;
@@ -97,6 +99,31 @@ pub(super) async fn serve(
         text = format!("{}\n{text}", waited.told());
     }
     Ok((view, text))
+}
+
+/// Where a plan was undone, or undoes one, and nobody has looked yet how the targets are: looks.
+async fn looked_back(
+    filed: FiledPlan,
+    id: &PlanId,
+    request: &ToolRequest,
+    world: &World,
+    wait_seconds: u64,
+    asker: &dyn Asker,
+    cancel: &CancellationToken,
+) -> Result<FiledPlan, Refused> {
+    let original = match &filed.content.undoes {
+        Some(undoes) => {
+            world.store.plan(&undoes.plan, world.clock.now()).await.map_err(|error| store_failed(&error))?
+        }
+        None => Some(filed.clone()),
+    };
+    let Some(original) = original else { return Ok(filed) };
+    let patience = Duration::from_secs(wait_seconds);
+    let compared = compare(&original, &world.witness(), patience, asker, cancel).await;
+    match compared.map_err(|error| store_failed(&error))? {
+        Some(_) => find(id, request, world).await,
+        None => Ok(filed),
+    }
 }
 
 /// The number of the record's last entry.
@@ -144,6 +171,7 @@ impl Look {
             text::with_waiting(&mut view, page.as_deref(), &needs, self.signatures.list(), &next);
         }
         lines.extend(filed.outcome.iter().map(|outcome| format!("Outcome: {}", quoted(outcome, 600))));
+        lines.extend(text::undone(filed));
         lines.push(text::full(&filed.content, filed.digest));
         (view, lines.join("\n"))
     }

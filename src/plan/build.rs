@@ -6,9 +6,9 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::canary::Canary;
-use super::filed::{DryRun, Obligation, PlanContent, PlannedAccount};
+use super::filed::{DryRun, Obligation, PlanContent, PlannedAccount, PlannedPoint, Undoes};
 use super::identity::Identity;
-use super::{blast, change_set, changes, dry_run, effects, undo};
+use super::{blast, change_set, changes, dry_run, effects, points, undo};
 use crate::approval::ask::Asker;
 use crate::aws::models::Models;
 use crate::aws::redact::{Direction, redact};
@@ -16,7 +16,7 @@ use crate::call::refused::{Code, Refused};
 use crate::call::resolve::ResolvedCall;
 use crate::call::validate::{Intention, ValidatedCall};
 use crate::digest::Digest;
-use crate::names::PlanId;
+use crate::names::{OperationId, PlanId};
 use crate::policy::decide::PermittedCall;
 use crate::ports::{Clock, Cloud, CredentialsNote, Store};
 use crate::text::escape::shows_as_itself;
@@ -67,7 +67,14 @@ impl fmt::Debug for Workbench<'_> {
 }
 
 /// Makes the plan.
-pub async fn build(call: PermittedCall, identity: Identity, with: &Workbench<'_>) -> Result<Plan, Refused> {
+///
+/// `undoes`: the plan that it undoes, if that is what it is for.
+pub async fn build(
+    call: PermittedCall,
+    identity: Identity,
+    undoes: Option<Undoes>,
+    with: &Workbench<'_>,
+) -> Result<Plan, Refused> {
     if *call.call().call().intention() == Intention::Read {
         let arguments = call.call().call().arguments().clone();
         return Ok(Plan { call, arguments, sheet: None });
@@ -85,6 +92,7 @@ pub async fn build(call: PermittedCall, identity: Identity, with: &Workbench<'_>
     };
     let call = call.with_preview(worst, known)?;
     let undo = undo::recipe(call.call(), &dependents)?;
+    let points = points::planned(call.call(), &dependents, identity.id(), with.cloud)?;
     let change_set = change_set::run(call.call(), identity.id(), with).await?;
     if let Some(set) = &change_set {
         raised.extend(change_set::raised(set, call.call().call().spec().effect));
@@ -92,7 +100,7 @@ pub async fn build(call: PermittedCall, identity: Identity, with: &Workbench<'_>
     let worst = raised.iter().map(|raise| raise.to).max().unwrap_or(call.effect());
     let call = call.with_preview(worst, known)?;
     let tried = dry_run::run(call.call(), identity.id(), &arguments, with.cloud, with.canary).await?;
-    let found = Found { dependents, raised, warnings, undo, dry_run: tried, change_set };
+    let found = Found { dependents, raised, warnings, points, undo, undoes, dry_run: tried, change_set };
     let sheet = Sheet::new(&call, &arguments, identity, with, found).await?;
     Ok(Plan { call, arguments, sheet: Some(sheet) })
 }
@@ -119,7 +127,9 @@ struct Found {
     dependents: Vec<super::filed::Dependents>,
     raised: Vec<super::filed::Raised>,
     warnings: Vec<String>,
+    points: Vec<PlannedPoint>,
     undo: super::filed::Undo,
+    undoes: Option<Undoes>,
     dry_run: DryRun,
     change_set: Option<change_set::ChangeSet>,
 }
@@ -173,7 +183,9 @@ impl Sheet {
             request,
             dry_run: found.dry_run,
             dependents: found.dependents,
+            recovery_points: found.points,
             undo: found.undo,
+            undoes: found.undoes,
             ticket: validated.ticket().map(str::to_owned),
             obligations: obligations(call, identity.id()),
             permitted_by: call.needs().permitted_by.iter().cloned().collect(),
@@ -239,10 +251,14 @@ fn typeable(text: &str) -> bool {
 
 /// Fills the operation's idempotency token from the plan's id, so that a plan can't be carried out twice at AWS either.
 fn with_idempotency_token(call: &ValidatedCall, plan: &PlanId, models: &Models) -> Value {
-    let mut arguments = call.arguments().clone();
-    let token = models.operation(&call.spec().operation).ok().and_then(|(_, op)| op.idempotency_token.clone());
+    idempotent(&call.spec().operation, call.arguments().clone(), plan.as_str(), models)
+}
+
+/// Fills an operation's idempotency token, where it has one, from what names the call.
+pub(crate) fn idempotent(operation: &OperationId, mut arguments: Value, name: &str, models: &Models) -> Value {
+    let token = models.operation(operation).ok().and_then(|(_, op)| op.idempotency_token.clone());
     if let (Some(member), Value::Object(members)) = (token, &mut arguments) {
-        let hex = Digest::of_bytes("countersign.idempotency.v1", plan.as_str().as_bytes()).to_string();
+        let hex = Digest::of_bytes("countersign.idempotency.v1", name.as_bytes()).to_string();
         let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
         let uuid = [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("-");
         members.entry(member).or_insert(json!(uuid));

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 pub use super::change_set::{ChangeSet, ResourceChange};
 pub use super::changes::Change;
+use super::kept::{Kept, Undone};
 pub use crate::call::also::NotKnown;
 pub use crate::call::target::Target as PlannedTarget;
 use crate::digest::{Digest, NotCanonical};
@@ -36,6 +37,12 @@ pub struct FiledPlan {
     /// When it was put before people; `None` while it hasn't been.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parked_at: Option<Timestamp>,
+    /// What carrying it out has told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Box<Kept>>,
+    /// What has become of undoing it; `None` while nobody has tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undone: Option<Box<Undone>>,
 }
 
 /// What has become of a plan.
@@ -129,8 +136,14 @@ pub struct PlanContent {
     /// What AWS says it changes, where it can say so before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub change_set: Option<ChangeSet>,
+    /// What is taken and verified before the call.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recovery_points: Vec<PlannedPoint>,
     /// How it could be undone.
     pub undo: Undo,
+    /// The plan that it undoes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undoes: Option<Undoes>,
     /// The ticket it is done under.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ticket: Option<String>,
@@ -268,7 +281,52 @@ pub enum Undo {
     },
 }
 
+/// A recovery point that is taken of a target before the call, which is sent only once it is usable.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedPoint {
+    /// What it is.
+    pub label: String,
+    /// The target it is of.
+    pub target: String,
+    /// The name it will be given.
+    pub name: String,
+    /// The operation that takes it.
+    pub operation: OperationId,
+    /// The longest wait until it is usable, in seconds.
+    pub seconds: u64,
+    /// The session policy that would narrow the credentials for taking it; `None` where no role is configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_policy: Option<String>,
+}
+
+/// The plan that a plan undoes, and what is known of that.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Undoes {
+    /// The plan.
+    pub plan: PlanId,
+    /// Its title.
+    pub title: String,
+    /// Its targets.
+    pub targets: Vec<String>,
+    /// What will not come back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub loses: Vec<String>,
+    /// What was done to its targets since.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub since: Vec<String>,
+    /// What a person does where the undo fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_hand: Option<String>,
+}
+
 impl Undo {
+    /// What a person does where there is no undo, or where it fails.
+    pub fn by_hand(&self) -> Option<&str> {
+        match self {
+            Self::Recipe { by_hand, .. } | Self::None { by_hand, .. } => by_hand.as_deref(),
+        }
+    }
+
     /// The arguments for a reader: what is known only after the call is told as that.
     pub fn shown_arguments(&self) -> Option<Value> {
         let Self::Recipe { arguments, later, .. } = self else { return None };
@@ -401,6 +459,15 @@ pub(crate) mod tests {
                 }],
             }),
             undo: Undo::None { reason: "a terminated instance can't be started again".into(), by_hand: None },
+            recovery_points: vec![PlannedPoint {
+                label: "snapshot of its volumes".into(),
+                target: "i-0123456789abcdef0".into(),
+                name: "cs-01jd0000000000000000000000-1".into(),
+                operation: OperationId::new("ec2", "CreateSnapshots"),
+                seconds: 600,
+                session_policy: Some("{}".into()),
+            }],
+            undoes: None,
             ticket: None,
             obligations: vec![Obligation::Preview, Obligation::Confirmation { text: "i-0123456789abcdef0".into() }],
             permitted_by: Vec::new(),

@@ -10,5 +10,7 @@ pub mod dry_run;
 pub mod effects;
 pub mod filed;
 pub mod identity;
+pub mod kept;
+pub mod points;
 pub mod text;
 pub mod undo;

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::filed::{Change, DryRun, FiledPlan, Obligation, PlanContent, PlanState, Undo};
+use super::kept::{UndoState, Undone};
 use crate::credentials::session_policy::MOST_CHARACTERS;
 use crate::digest::Digest;
 use crate::text::escape::quoted;
@@ -22,7 +23,7 @@ const MOST_RESOURCES: usize = 40;
 
 /// The structured form of a preview, for the agent.
 pub fn structured(content: &PlanContent, digest: Digest) -> Value {
-    json!({
+    let mut view = json!({
         "status": "preview",
         "plan_id": content.id,
         "digest": digest,
@@ -48,7 +49,16 @@ pub fn structured(content: &PlanContent, digest: Digest) -> Value {
         "session_policy": content.session_policy,
         "request": content.request,
         "next": next(content),
-    })
+    });
+    if let Value::Object(members) = &mut view {
+        if !content.recovery_points.is_empty() {
+            members.insert("recovery_points".to_owned(), json!(content.recovery_points));
+        }
+        if let Some(undoes) = &content.undoes {
+            members.insert("undoes".to_owned(), json!(undoes));
+        }
+    }
+    view
 }
 
 /// The structured form of a filed plan, for `plan_status` and `plan show --json`.
@@ -60,6 +70,14 @@ pub fn status(filed: &FiledPlan) -> Value {
         members.insert("reason".to_owned(), json!(filed.content.reason));
         members.insert("outcome".to_owned(), json!(filed.outcome));
         members.insert("created_at".to_owned(), json!(filed.content.created_at));
+        if let Some(kept) = filed.kept.as_deref().filter(|kept| !kept.points.is_empty()) {
+            members.insert("recovery_points_taken".to_owned(), json!(kept.points));
+        }
+        if let Some(Undone { state, by, details }) = filed.undone.as_deref() {
+            let by_hand = filed.content.undo.by_hand().filter(|_| *state == UndoState::Stuck);
+            let undone = json!({ "state": state, "by": by, "details": details, "by_hand": by_hand });
+            members.insert("undone".to_owned(), undone);
+        }
         if filed.state != PlanState::Open {
             members.insert("next".to_owned(), json!(after(filed)));
         }
@@ -86,8 +104,14 @@ pub fn line(filed: &FiledPlan) -> String {
         [first, rest @ ..] => format!("{} and {} more", quoted(&first.id, 64), rest.len()),
     };
     let tagged = content.raised_stage().map(|stage| format!(", tagged {}", stage.loud())).unwrap_or_default();
+    let undone = match filed.undone.as_deref() {
+        None => String::new(),
+        Some(Undone { state: UndoState::Stuck, by, .. }) => format!("  STUCK: its undo by {by} failed or is unknown"),
+        Some(Undone { state, by, .. }) => format!("  {} by {by}", state.words()),
+    };
+    let undoes = content.undoes.as_ref().map(|undoes| format!("  undoes {}", undoes.plan)).unwrap_or_default();
     format!(
-        "{}  {:.0}  {:<8}  {:<12}  {} in {} ({}{tagged}): {targets}",
+        "{}  {:.0}  {:<8}  {:<12}  {} in {} ({}{tagged}): {targets}{undoes}{undone}",
         content.id,
         content.created_at,
         filed.state.word(),
@@ -96,6 +120,29 @@ pub fn line(filed: &FiledPlan) -> String {
         content.account.name,
         content.account.stage,
     )
+}
+
+/// What has become of undoing a plan, for a person; loud where it is stuck. Empty where nobody has tried.
+pub fn undone(filed: &FiledPlan) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(kept) = filed.kept.as_deref() {
+        lines.extend(kept.points.iter().map(|point| format!("  recovery    {point}")));
+    }
+    let Some(Undone { state, by, details }) = filed.undone.as_deref() else { return lines };
+    lines.push(match state {
+        UndoState::Stuck => format!("  STUCK       undoing it by plan {by} failed, or it is not known whether it did"),
+        _ => format!("  undo        {} by plan {by}", state.words()),
+    });
+    lines.extend(details.iter().map(|detail| format!("              {}", quoted(detail, 400))));
+    if *state == UndoState::Stuck {
+        let by_hand = filed
+            .content
+            .undo
+            .by_hand()
+            .map_or_else(|| "see what AWS has, and put it right there".to_owned(), |text| quoted(text, 400));
+        lines.push(format!("  BY HAND     {by_hand}"));
+    }
+    lines
 }
 
 /// The whole plan, for a person. Everything from outside is quoted.
@@ -121,6 +168,13 @@ pub fn full(content: &PlanContent, digest: Digest) -> String {
     }
     for warning in &content.warnings {
         lines.push(format!("  warning     {warning}"));
+    }
+    if let Some(undoes) = &content.undoes {
+        lines.push(format!("  undoes      plan {}: {}", undoes.plan, quoted(&undoes.title, 80)));
+        lines.extend(undoes.targets.iter().map(|arn| format!("    of        {}", quoted(arn, 200))));
+        lines.extend(undoes.loses.iter().map(|lost| format!("    NOT BACK  {}", quoted(lost, 200))));
+        lines.extend(undoes.since.iter().map(|since| format!("    SINCE     {since}")));
+        lines.extend(undoes.by_hand.iter().map(|text| format!("    by hand   {}", quoted(text, 400))));
     }
     for target in &content.targets {
         lines.push(format!("  target      {}", quoted(&target.arn, 200)));
@@ -168,6 +222,19 @@ pub fn full(content: &PlanContent, digest: Digest) -> String {
         let sample: Vec<String> = dependents.sample.iter().map(|name| quoted(name, 60)).collect();
         lines.push(
             format!("  depends     {count} {}{why} {}", dependents.label, sample.join(", ")).trim_end().to_owned(),
+        );
+    }
+    for point in &content.recovery_points {
+        lines.push(format!(
+            "  before      {} of {} is taken as {} with {}, and seen to be usable within {} s; else nothing is sent",
+            point.label,
+            quoted(&point.target, 80),
+            quoted(&point.name, 60),
+            point.operation,
+            point.seconds
+        ));
+        lines.extend(
+            point.session_policy.iter().map(|policy| format!("    may do    {}", quoted(policy, LONGEST_POLICY))),
         );
     }
     lines.push(format!("  undo        {}", undo(content)));
@@ -220,31 +287,43 @@ fn capped<T>(items: &[T], most: usize, line: impl Fn(&T) -> String, before: &str
 /// What the agent is told to do next.
 pub fn next(content: &PlanContent) -> String {
     let needs = |what: fn(&Obligation) -> bool| content.obligations.iter().any(what);
+    let again = again(content);
     if needs(|obligation| *obligation == Obligation::Ticket) {
         return "this can't be applied without a ticket: preview it again with `ticket`".to_owned();
     }
     match () {
         () if needs(|obligation| *obligation == Obligation::Person) => format!(
             "nothing was changed; an agent can't apply this, a person does; show it to the person you work for; to put \
-             it before people call {} again with the same arguments, `dry_run: false` and `plan_id: {}`",
-            content.tool, content.id
+             it before people {again}"
         ),
         () if needs(|obligation| matches!(obligation, Obligation::Approvals { .. })) => format!(
             "nothing was changed; show this to the person you work for; to put it before the people who must approve \
-             it call {} again with the same arguments, `dry_run: false` and `plan_id: {}`; it is carried out only when \
-             they have, with one more such call",
-            content.tool, content.id
+             it {again}; it is carried out only when they have, with one more such call"
         ),
-        () => format!(
-            "nothing was changed; show this to the person you work for; to apply it call {} again with the same \
-             arguments, `dry_run: false` and `plan_id: {}`",
-            content.tool, content.id
+        () => format!("nothing was changed; show this to the person you work for; to apply it {again}"),
+    }
+}
+
+/// The call that applies a plan.
+pub fn again(content: &PlanContent) -> String {
+    let PlanContent { tool, id, .. } = content;
+    match &content.undoes {
+        None => format!("call {tool} again with the same arguments, `dry_run: false` and `plan_id: {id}`"),
+        Some(undoes) => format!(
+            "call undo_plan again with the same `plan_id: {}` and reason, `dry_run: false` and `preview_id: {id}`",
+            undoes.plan
         ),
     }
 }
 
-fn after(filed: &FiledPlan) -> &'static str {
-    match filed.state {
+fn after(filed: &FiledPlan) -> String {
+    if let Some(Undone { state: UndoState::Stuck, .. }) = filed.undone.as_deref() {
+        let by_hand = filed.content.undo.by_hand().map(|text| format!(": {}", quoted(text, 400))).unwrap_or_default();
+        return format!(
+            "STUCK: tell the person you work for at once that the undo failed, and what to do by hand{by_hand}"
+        );
+    }
+    let next = match filed.state {
         PlanState::Open => "",
         PlanState::Applying => "being applied now; ask again",
         PlanState::Applied => "done; for anything else make a new preview",
@@ -254,7 +333,8 @@ fn after(filed: &FiledPlan) -> &'static str {
         PlanState::Rejected => {
             "rejected by a person, see `outcome`; don't ask for the same again, change what they object to"
         }
-    }
+    };
+    next.to_owned()
 }
 
 fn needs(content: &PlanContent) -> Vec<String> {
@@ -280,7 +360,8 @@ fn needs(content: &PlanContent) -> Vec<String> {
 
 fn undo(content: &PlanContent) -> String {
     match &content.undo {
-        Undo::None { reason, .. } => format!("none: {reason}"),
+        Undo::None { reason, by_hand: None } => format!("none: {reason}"),
+        Undo::None { reason, by_hand: Some(by_hand) } => format!("none: {reason}; by hand: {}", quoted(by_hand, 400)),
         Undo::Recipe { tool, loses, .. } => {
             let but =
                 if loses.is_empty() { String::new() } else { format!("; does not bring back: {}", loses.join(", ")) };
@@ -307,7 +388,16 @@ mod tests {
 
     fn filed(state: PlanState) -> FiledPlan {
         let content = sample();
-        FiledPlan { digest: content.digest().unwrap(), content, state, outcome: None, input: None, parked_at: None }
+        FiledPlan {
+            digest: content.digest().unwrap(),
+            content,
+            state,
+            outcome: None,
+            input: None,
+            parked_at: None,
+            kept: None,
+            undone: None,
+        }
     }
 
     #[test]
@@ -333,8 +423,16 @@ mod tests {
         let digest = content.digest().unwrap();
         let text = full(&content, digest);
         let (_, told) = text.split_once("  target").unwrap();
-        let listed =
-            line(&FiledPlan { digest, content, state: PlanState::Open, outcome: None, input: None, parked_at: None });
+        let listed = line(&FiledPlan {
+            digest,
+            content,
+            state: PlanState::Open,
+            outcome: None,
+            input: None,
+            parked_at: None,
+            kept: None,
+            undone: None,
+        });
         insta::assert_snapshot!(format!("{}\n{listed}", told.split("  depends").next().unwrap()));
     }
 

@@ -13,11 +13,12 @@ use sqlx::sqlite::{SqliteQueryResult, SqliteRow};
 use sqlx::{Row, SqliteConnection};
 
 use super::people::PeopleWrite;
-use super::{breakers, checkpoints, counters, failure, grants, people, records};
+use super::{breakers, checkpoints, counters, failure, grants, people, records, undo};
 use crate::audit::event::{Event, What};
 use crate::digest::{Digest, canonical_json};
 use crate::names::{Human, PlanId};
 use crate::plan::filed::{FiledPlan, PLAN_DOMAIN, PlanContent, PlanState};
+use crate::plan::kept::{Kept, Undone};
 use crate::ports::{Breaker, BreakerScope, Claim, GrantRecord, HourlyBudget, StoreError};
 
 /// A budget's window, and how long what was spent is kept.
@@ -40,6 +41,10 @@ pub(super) enum Change {
     Claim(Claim),
     /// `applying` or `unknown` to how it ended.
     Settle { plan: PlanId, state: PlanState, outcome: Option<String> },
+    /// What carrying it out has told.
+    Keep { plan: PlanId, kept: Kept },
+    /// How the targets are after it was undone.
+    Returned { plan: PlanId, undone: Undone },
     /// `applying` to `unknown`, if it is still that instance that applies it.
     Orphan { plan: PlanId, owner: String },
     /// A single-use mark.
@@ -69,6 +74,8 @@ impl Change {
             Self::Grant(grant) => grants::record(db, grant).await,
             Self::Claim(claim) => self::claim(db, claim, owner).await,
             Self::Settle { plan, state, outcome } => settle(db, plan, *state, outcome.as_deref()).await,
+            Self::Keep { plan, kept } => undo::keep(db, plan, kept).await,
+            Self::Returned { plan, undone } => undo::returned(db, plan, undone).await,
             Self::Orphan { plan, owner } => orphan(db, plan, owner).await,
             Self::UseOnce { mark, forget_after } => use_once(db, mark, *forget_after).await,
             Self::OpenBreaker(breaker) => breakers::open(db, breaker).await,
@@ -229,6 +236,9 @@ async fn claim(db: &mut Transaction<'_>, claim: &Claim, owner: &str) -> Result<b
     if let Some(budget) = &claim.per_hour {
         check_budget(db, budget, claim.now).await?;
     }
+    if let Some(undoes) = &plan.content.undoes {
+        undo::check(db, &undoes.plan, &claim.plan, claim.now).await?;
+    }
 
     let query = sqlx::query("UPDATE plans SET state = 'applying', owner = ? WHERE id = ?")
         .bind(owner)
@@ -243,6 +253,9 @@ async fn claim(db: &mut Transaction<'_>, claim: &Claim, owner: &str) -> Result<b
     db.write(query).await?;
     if let Some(budget) = &claim.per_hour {
         spend(db, budget, claim.now).await?;
+    }
+    if let Some(undoes) = &plan.content.undoes {
+        undo::begin(db, &undoes.plan, &claim.plan).await?;
     }
     counters::take(db, claim).await?;
     forget_marks(db, claim.now).await?;
@@ -309,11 +322,17 @@ async fn settle(
         .bind(outcome)
         .bind(id.as_str());
     db.write(query).await?;
+    if let Some(undoes) = &plan.content.undoes {
+        undo::ended(db, &undoes.plan, id, state, outcome).await?;
+    }
     if is_final {
         db.write(sqlx::query("DELETE FROM held WHERE plan = ?").bind(id.as_str())).await?;
     }
     Ok(true)
 }
+
+/// How a plan ended whose process died.
+const ORPHANED: &str = "the process that applied it is gone";
 
 async fn orphan(db: &mut Transaction<'_>, plan: &PlanId, owner: &str) -> Result<bool, StoreError> {
     let query = sqlx::query(
@@ -321,7 +340,13 @@ async fn orphan(db: &mut Transaction<'_>, plan: &PlanId, owner: &str) -> Result<
          WHERE id = ? AND state = 'applying' AND owner = ?",
     );
     let changed = db.write(query.bind(plan.as_str()).bind(owner)).await?;
-    Ok(changed.rows_affected() > 0)
+    if changed.rows_affected() == 0 {
+        return Ok(false);
+    }
+    if let Some(undoes) = db.plan(plan, Timestamp::MIN).await?.content.undoes {
+        undo::ended(db, &undoes.plan, plan, PlanState::Unknown, Some(ORPHANED)).await?;
+    }
+    Ok(true)
 }
 
 async fn use_once(db: &mut Transaction<'_>, mark: &str, forget_after: Timestamp) -> Result<bool, StoreError> {
@@ -353,7 +378,7 @@ pub(super) fn outcome_text(event: &Event) -> Option<String> {
 macro_rules! select_plans {
     ($rest:literal) => {
         concat!(
-            "SELECT id, digest, content, agent, created_at, expires_at, owner, outcome, parked_at, input, \
+            "SELECT id, digest, content, agent, created_at, expires_at, owner, outcome, parked_at, input, kept, undone, \
              CASE WHEN state = 'open' AND expires_at <= ?1 THEN 'expired' ELSE state END AS state_now FROM plans ",
             $rest
         )
@@ -376,6 +401,9 @@ pub(super) const SELECT_SOME: &str = select_plans!(
 /// Plans that are being applied or whose outcome isn't known, oldest first. Parameter: any time.
 pub(super) const SELECT_UNDER_WAY: &str =
     select_plans!("WHERE state IN ('applying', 'unknown') ORDER BY created_at, id");
+/// Plans whose undo is stuck, newest first. Parameters: now, limit.
+pub(super) const SELECT_STUCK: &str =
+    select_plans!("WHERE json_extract(undone, '$.state') = 'stuck' ORDER BY created_at DESC, id DESC LIMIT ?2");
 /// A plan's row; an error where it is not the plan that was filed.
 pub(super) fn plan(row: &SqliteRow, path: &Path) -> Result<FiledPlan, StoreError> {
     let id: String = row.try_get("id").map_err(|error| failure::database(path, &error))?;
@@ -404,7 +432,11 @@ pub(super) fn plan(row: &SqliteRow, path: &Path) -> Result<FiledPlan, StoreError
     let parked_at: Option<i64> = row.try_get("parked_at").map_err(|error| unreadable(&error.to_string()))?;
     let parked_at = parked_at.map(Timestamp::from_microsecond).transpose();
     let parked_at = parked_at.map_err(|error| unreadable(&error.to_string()))?;
-    Ok(FiledPlan { content, digest, state, outcome, input, parked_at })
+    let kept: Option<&str> = row.try_get("kept").map_err(|error| unreadable(&error.to_string()))?;
+    let kept = kept.map(serde_json::from_str).transpose().map_err(|error| unreadable(&error.to_string()))?;
+    let undone: Option<&str> = row.try_get("undone").map_err(|error| unreadable(&error.to_string()))?;
+    let undone = undone.map(serde_json::from_str).transpose().map_err(|error| unreadable(&error.to_string()))?;
+    Ok(FiledPlan { content, digest, state, outcome, input, parked_at, kept, undone })
 }
 
 /// The text of one plan. Parameter: its id.

@@ -93,6 +93,12 @@ impl Reader {
         self.rows(query).await?.iter().map(|row| plans::plan(row, &self.path)).collect()
     }
 
+    /// Plans whose undo is stuck, newest first.
+    pub async fn stuck(&self, limit: u32, now: Timestamp) -> Result<Vec<FiledPlan>, StoreError> {
+        let query = sqlx::query(plans::SELECT_STUCK).bind(now.as_microsecond()).bind(i64::from(limit));
+        self.rows(query).await?.iter().map(|row| plans::plan(row, &self.path)).collect()
+    }
+
     /// The unused grants of a plan, expired ones included.
     pub async fn grants(&self, plan: &PlanId) -> Result<Vec<GrantRecord>, StoreError> {
         let rows = self.rows(sqlx::query(grants::SELECT_ALL).bind(plan.as_str())).await?;

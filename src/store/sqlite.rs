@@ -18,13 +18,14 @@ use super::people::{Carried, PeopleWrite};
 use super::plans::{Change, outcome_text};
 use super::reader::{Reader, connect_options};
 use super::writer::{Job, Writer, Written, lost};
-use super::{failure, files, head, records, schema};
+use super::{failure, files, head, records, schema, undo};
 use crate::approval::people::{Approver, Invitation, Passkey, PeopleChange, Proposal};
 use crate::audit::chain;
 use crate::audit::event::{Event, Head, StoredRecord, What};
 use crate::digest::Digest;
 use crate::names::{Human, PlanId, ProposalId};
 use crate::plan::filed::{FiledPlan, PlanState};
+use crate::plan::kept::{self, Undone};
 use crate::ports::{Breaker, BreakerScope, Claim, Counted, GrantRecord, PlanFilter, Store, StoreError, Tally};
 
 /// Plans, grants, counters, breakers and the record, in one database file that several processes may share.
@@ -149,9 +150,25 @@ impl Store for SqliteStore {
     }
 
     async fn settle(&self, plan: &PlanId, state: PlanState, outcome: Event) -> Result<(), StoreError> {
-        let change = Change::Settle { plan: plan.clone(), state, outcome: outcome_text(&outcome) };
-        self.write(change, vec![outcome]).await?;
+        let text = outcome_text(&outcome);
+        let settled = self.reader.plan(plan, outcome.at).await?;
+        let stuck = settled.and_then(|plan| undo::event(&plan, state, &outcome, text.as_deref()));
+        let change = Change::Settle { plan: plan.clone(), state, outcome: text };
+        self.write(change, std::iter::once(outcome).chain(stuck).collect()).await?;
         Ok(())
+    }
+
+    async fn keep(&self, plan: &PlanId, kept: kept::Kept, events: Vec<Event>) -> Result<(), StoreError> {
+        self.write(Change::Keep { plan: plan.clone(), kept }, events).await?;
+        Ok(())
+    }
+
+    async fn returned(&self, plan: &PlanId, undone: Undone, event: Event) -> Result<bool, StoreError> {
+        Ok(self.write(Change::Returned { plan: plan.clone(), undone }, vec![event]).await?.changed)
+    }
+
+    async fn stuck(&self, limit: u32, now: Timestamp) -> Result<Vec<FiledPlan>, StoreError> {
+        self.reader.stuck(limit, now).await
     }
 
     async fn orphans(
@@ -165,7 +182,9 @@ impl Store for SqliteStore {
             let owner = owner.unwrap_or_default();
             if !instance::is_alive(&self.path, &owner)? {
                 let event = event(&plan);
-                self.write(Change::Orphan { plan: plan.content.id, owner }, vec![event]).await?;
+                let stuck = undo::event(&plan, PlanState::Unknown, &event, outcome_text(&event).as_deref());
+                let events = std::iter::once(event).chain(stuck).collect();
+                self.write(Change::Orphan { plan: plan.content.id, owner }, events).await?;
             }
         }
         instance::sweep(&self.path)?;

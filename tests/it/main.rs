@@ -36,4 +36,5 @@ mod support;
 mod tags;
 mod threats;
 mod tidy;
+mod undo;
 mod waits;

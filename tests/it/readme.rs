@@ -44,7 +44,11 @@ fn table() -> String {
     }));
     rows.extend(OwnTool::ALL.into_iter().map(|own| {
         let listing = own.listing();
-        row(&listing.name, &listing.effect.to_string(), "nothing that changes", &listing.title)
+        let calls = match own {
+            OwnTool::UndoPlan => "the inverse call of an applied plan",
+            _ => "nothing that changes",
+        };
+        row(&listing.name, &listing.effect.to_string(), calls, &listing.title)
     }));
     rows.sort();
     format!("| tool | effect | calls | |\n|---|---|---|---|\n{}", rows.concat())

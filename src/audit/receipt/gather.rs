@@ -36,6 +36,8 @@ pub(super) fn about(what: &What) -> Option<(&PlanId, Option<Digest>)> {
         | What::Rejected { plan, digest, .. }
         | What::Intent { plan, digest, .. } => Some((plan, Some(*digest))),
         What::Outcome { plan, .. }
+        | What::RecoveryPoint { plan, .. }
+        | What::Undo { plan, .. }
         | What::Waited { plan, .. }
         | What::Probing { plan, .. }
         | What::Probed { plan, .. }

@@ -113,6 +113,16 @@ impl<'a> Walk<'a> {
             }
             What::Outcome { result, request_id, detail, .. } => self.ended(*result, request_id.clone(), detail.clone()),
             What::Reconciled { result, detail, .. } => self.ended(*result, None, Some(detail.clone())),
+            What::RecoveryPoint { name, operation, .. } => {
+                let planned = &self.content.recovery_points;
+                match self.intent.is_some()
+                    && planned.iter().any(|point| point.name == *name && point.operation == *operation)
+                {
+                    true => Ok(()),
+                    false => Err("a recovery point was taken that was not planned".to_owned()),
+                }
+            }
+            What::Undo { .. } => Ok(()),
             What::Waited { result, detail, .. } => {
                 self.waited = Some((*result, detail.clone()));
                 Ok(())
@@ -150,6 +160,8 @@ impl<'a> Walk<'a> {
             outcome: None,
             input: None,
             parked_at: None,
+            kept: None,
+            undone: None,
         };
         let grants = self.grants.iter().map(|(grant, _)| grant.clone()).collect();
         let mut signatures = Signatures::count(&plan, grants, everybody, intent.at);

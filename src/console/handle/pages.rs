@@ -20,6 +20,8 @@ use crate::ports::PlanFilter;
 
 /// Plans on a page of the history.
 const PAGE: u32 = 50;
+/// Stuck plans that are shown above the queue.
+const STUCK: u32 = 10;
 /// Characters of a search.
 const LONGEST_SEARCH: usize = 100;
 
@@ -35,9 +37,10 @@ pub(in crate::console) async fn queue(State(console): State<Console>, me: Signed
     let (yours, others): (Vec<_>, Vec<_>) = all.partition(|waiting| waiting.standing.may.something());
     let unknown = PlanFilter { states: vec![PlanState::Unknown], limit: PAGE, ..PlanFilter::default() };
     let unknown = console.store().plans(unknown, now).await?.len();
+    let stuck = console.store().stuck(STUCK, now).await?;
     let breakers = console.store().breakers().await?;
     let waiting = yours.len();
-    Ok(show(&queue::queue(&Queue { yours, others, breakers, unknown, more, now }), &me, waiting))
+    Ok(show(&queue::queue(&Queue { yours, others, breakers, unknown, stuck, more, now }), &me, waiting))
 }
 
 /// `/plans/{id}`: a plan.

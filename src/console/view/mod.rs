@@ -1,6 +1,7 @@
 //! Pages, as functions of what they show. Nothing here asks the store, the time or the request.
 
-pub(crate) mod change;
+pub(crate) mod back;
+mod change;
 pub(crate) mod decide;
 pub(crate) mod details;
 pub(crate) mod enter;

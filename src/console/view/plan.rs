@@ -8,7 +8,7 @@ use maud::{Markup, html};
 use super::shell::{Here, Page, Viewer};
 use super::story::Story;
 use super::words::{LINE, code_line, count, effect, left, moment, name, prose, prose_line, stage, state, state_word};
-use super::{change, decide, details, story};
+use super::{back, change, decide, details, story};
 use crate::console::standing::Standing;
 use crate::names::{Effect, Stage};
 use crate::plan::filed::{Dependents, DryRun, FiledPlan, PlanContent, PlanState, Undo};
@@ -52,7 +52,9 @@ pub(crate) fn plan(page: &PlanPage, viewer: &Viewer) -> Page {
             div.columns {
                 div.first {
                     (glance(page))
+                    (back::undoes(content))
                     (change::section(content))
+                    (back::points(&page.plan))
                     (consequences(content))
                 }
                 aside #decide .decide aria-labelledby="decision" { div.stick { (decide::section(page, viewer)) } }
@@ -104,7 +106,7 @@ fn head(page: &PlanPage) -> Markup {
                 figcaption { "The reason, in the agent’s own words: data, never an instruction" }
             }
         }
-        div data-live="ending" { (ending(page)) }
+        div data-live="ending" { (ending(page)) (back::undone(&page.plan)) }
     }
 }
 

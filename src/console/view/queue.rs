@@ -21,6 +21,8 @@ pub(crate) struct Queue {
     pub(crate) breakers: Vec<Breaker>,
     /// Plans of which nobody knows whether they were carried out.
     pub(crate) unknown: usize,
+    /// Plans whose undo is stuck.
+    pub(crate) stuck: Vec<FiledPlan>,
     /// True where there are more than are shown.
     pub(crate) more: bool,
     /// Now.
@@ -48,6 +50,7 @@ pub(crate) fn queue(queue: &Queue) -> Page {
                     a href="/history?state=unknown" { "Look at what is unknown" }
                 }
             }
+            @for plan in &queue.stuck { (stuck(plan)) }
             @for breaker in &queue.breakers { (self::breaker(breaker)) }
             section aria-labelledby="yours" {
                 h2 #yours { "Waiting for you" span.count { (queue.yours.len()) } }
@@ -73,6 +76,16 @@ fn says(queue: &Queue) -> String {
     match queue.yours.len() {
         0 => "Nothing waits for you.".to_owned(),
         waiting => format!("{} for you.", count(waiting, "plan waits", "plans wait")),
+    }
+}
+
+fn stuck(plan: &FiledPlan) -> Markup {
+    html! {
+        p.banner.warn {
+            strong { "Stuck: undoing " a href={ "/plans/" (plan.content.id) } { (prose_line(&plan.content.title, 80)) } " failed. " }
+            (targets(plan)) " in " (name(&plan.content.account.name)) ". "
+            @if let Some(by_hand) = plan.content.undo.by_hand() { "By hand: " (prose_line(by_hand, LINE)) }
+        }
     }
 }
 

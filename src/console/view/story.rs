@@ -3,7 +3,8 @@
 use maud::{Markup, html};
 
 use super::words::{LINE, clock, code_line, count, moment, name, prose_line};
-use crate::audit::event::{Event, ProbeWord, ResultWord, What};
+use crate::audit::event::{Event, PointWord, ProbeWord, ResultWord, What};
+use crate::plan::kept::UndoState;
 use crate::ports::GrantKind;
 
 /// Some events of the record.
@@ -78,6 +79,17 @@ fn line(what: &What, here: &str) -> Markup {
             What::Reconciled { plan, result, detail } => {
                 (outcome(*result)) ", settled: " (prose_line(detail, LINE)) (of(plan.as_str()))
             },
+            What::RecoveryPoint { plan, label, target, result, id, detail, .. } => {
+                (point(*result)) ": " (name(label)) " of " (code_line(target, 80))
+                @if let Some(id) = id { " · " (code_line(&id.to_string(), 160)) }
+                @if let Some(detail) = detail { ": " (prose_line(detail, LINE)) }
+                (of(plan.as_str()))
+            },
+            What::Undo { plan, by, state, details, .. } => {
+                b.bad[*state == UndoState::Stuck].good[*state == UndoState::Undone] { "undo " (state.words()) }
+                " of " (code_line(plan.as_str(), 40)) " by " (code_line(by.as_str(), 40))
+                @if !details.is_empty() { ": " (prose_line(&details.join("; "), LINE)) }
+            },
             What::Waited { plan, detail, .. } => { b { "waited" } ": " (prose_line(detail, LINE)) (of(plan.as_str())) },
             What::Probing { plan, name, .. } => { b { "made a change set" } " to see what would change: " (code_line(name, 90)) (of(plan.as_str())) },
             What::Probed { plan, result: ProbeWord::Left, name, detail } => {
@@ -98,6 +110,17 @@ pub(crate) fn signed(kind: GrantKind) -> &'static str {
         GrantKind::Confirmation => "confirmed",
         GrantKind::Approval => "approved",
         GrantKind::Application => "ordered to be applied",
+    }
+}
+
+fn point(result: PointWord) -> Markup {
+    html! {
+        @match result {
+            PointWord::Taking => b { "recovery point to be taken" },
+            PointWord::Taken => b { "recovery point taken" },
+            PointWord::Usable => b.good { "recovery point usable" },
+            PointWord::Failed => b.bad { "recovery point not usable" },
+        }
     }
 }
 

@@ -24,6 +24,7 @@ use crate::digest::Digest;
 use crate::names::{Agent, CallId, Effect, GrantId, Human, OperationId, PlanId, ProposalId, SessionId, Stage};
 use crate::plan::filed::tests::sample;
 use crate::plan::filed::{Dependents, DryRun, FiledPlan, Obligation, PlanState, Undo};
+use crate::plan::kept::{UndoState, Undone};
 use crate::ports::{Breaker, BreakerScope, GrantKind, GrantRecord};
 
 /// What attackers would put into names, tags, reasons and answers.
@@ -83,7 +84,16 @@ fn grant(plan: &FiledPlan, kind: GrantKind, by: &str) -> GrantRecord {
 fn filed(content: crate::plan::filed::PlanContent) -> FiledPlan {
     let digest = content.digest().unwrap();
     let parked_at = Some(content.created_at);
-    FiledPlan { content, digest, state: PlanState::Open, outcome: None, input: Some(json!({})), parked_at }
+    FiledPlan {
+        content,
+        digest,
+        state: PlanState::Open,
+        outcome: None,
+        input: Some(json!({})),
+        parked_at,
+        kept: None,
+        undone: None,
+    }
 }
 
 /// Two production databases are terminated for good.
@@ -286,6 +296,15 @@ fn a_queue(by: &str) -> Queue {
         others: vec![waiting(FiledPlan { input: None, ..suggested() }, &[], by)],
         breakers: vec![Breaker { scope, opened_at, why }],
         unknown: 1,
+        stuck: vec![FiledPlan {
+            state: PlanState::Applied,
+            undone: Some(Box::new(Undone {
+                state: UndoState::Stuck,
+                by: PlanId::from_outside("plan-01jd0000000000000000000009"),
+                details: vec!["the undo failed".into()],
+            })),
+            ..resize()
+        }],
         more: false,
         now: now(),
     }
@@ -366,7 +385,8 @@ fn the_queue_as_it_is_read() {
 
 #[test]
 fn an_empty_queue_is_calm() {
-    let empty = Queue { yours: vec![], others: vec![], breakers: vec![], unknown: 0, more: false, now: now() };
+    let empty =
+        Queue { yours: vec![], others: vec![], breakers: vec![], unknown: 0, stuck: vec![], more: false, now: now() };
     insta::assert_snapshot!(read(&queue(&empty)), @r"
     Queue
     Waiting for you0
@@ -484,7 +504,8 @@ fn all() -> Vec<(&'static str, String)> {
         filed(content)
     };
     let applied = FiledPlan { state: PlanState::Applied, outcome: Some("AWS request 7f3c".into()), ..terminate() };
-    let empty = Queue { yours: vec![], others: vec![], breakers: vec![], unknown: 0, more: false, now: now() };
+    let empty =
+        Queue { yours: vec![], others: vec![], breakers: vec![], unknown: 0, stuck: vec![], more: false, now: now() };
     let trouble = enter::trouble("There is no such page", "Nothing is at this address.", "Plans are in the queue.");
     vec![
         ("queue", framed(&queue(&a_queue("bob")), &bob).into_string()),

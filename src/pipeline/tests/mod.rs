@@ -489,3 +489,4 @@ mod edges;
 mod people;
 mod policies;
 mod reads;
+mod undo;

@@ -39,6 +39,9 @@ pub(crate) const SESSION_TOKEN: &str = "planted-session-token";
 /// What the stub keeps as a secret, and what it answers where secrets stand.
 pub(crate) const KEPT_SECRET: &str = "planted-kept-secret";
 
+/// Where the stub's tables and backups are.
+const BACKUPS: &str = "arn:aws:dynamodb:eu-central-1:210987654321:table";
+
 /// A DynamoDB table of the stub.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Table {
@@ -62,6 +65,8 @@ impl Table {
 pub(crate) struct World {
     instances: BTreeMap<String, Instance>,
     tables: BTreeMap<String, Table>,
+    /// By their ARNs: what was backed up.
+    backups: BTreeMap<String, Table>,
     sessions: u32,
 }
 
@@ -92,7 +97,10 @@ impl World {
             "StartInstances" => self.turn(request, "running"),
             "StopInstances" => self.turn(request, "stopped"),
             "TerminateInstances" => self.turn(request, "terminated"),
-            "DescribeTable" | "ListTagsOfResource" | "ListBackups" | "DeleteTable" => self.dynamodb(request),
+            "DescribeTable" | "ListTagsOfResource" | "ListBackups" | "DeleteTable" | "CreateBackup" => {
+                self.dynamodb(request)
+            }
+            "DescribeBackup" | "RestoreTableFromBackup" => self.backup(request),
             "DescribeVolumes" => ec2_answer("DescribeVolumes", "<volumeSet/>"),
             "DescribeAutoScalingInstances" => Reply::ok(
                 "<DescribeAutoScalingInstancesResponse><DescribeAutoScalingInstancesResult><AutoScalingInstances/>\
@@ -163,6 +171,11 @@ impl World {
         let described = json!({ "TableName": table.name, "TableId": table.name, "TableStatus": "ACTIVE" });
         let answer = match request.operation.as_str() {
             "DescribeTable" => json!({ "Table": described }),
+            "CreateBackup" => {
+                let arn = format!("{BACKUPS}/{}/backup/{:014}-abcd1234", table.name, self.backups.len() + 1);
+                self.backups.insert(arn.clone(), table);
+                json!({ "BackupDetails": { "BackupArn": arn, "BackupStatus": "CREATING" } })
+            }
             "ListBackups" => json!({ "BackupSummaries": [] }),
             "DeleteTable" => {
                 self.tables.remove(&table.name);
@@ -177,6 +190,24 @@ impl World {
             }
         };
         Reply::ok(answer.to_string())
+    }
+
+    fn backup(&mut self, request: &Request) -> Reply {
+        let arn = request.json["BackupArn"].as_str().unwrap_or_default().to_owned();
+        let Some(table) = self.backups.get(&arn).cloned() else {
+            let error = json!({ "__type": "BackupNotFoundException", "message": "there is no such backup" });
+            return Reply::error(400, error.to_string());
+        };
+        let source =
+            json!({ "TableName": table.name, "TableId": table.name, "TableArn": format!("{BACKUPS}/{}", table.name) });
+        let details = json!({ "BackupArn": arn, "BackupStatus": "AVAILABLE" });
+        if request.operation == "RestoreTableFromBackup" {
+            let name = request.json["TargetTableName"].as_str().unwrap_or_default();
+            self.put_table(Table::named(name));
+            return Reply::ok(json!({ "TableDescription": { "TableName": name } }).to_string());
+        }
+        let description = json!({ "BackupDetails": details, "SourceTableDetails": source });
+        Reply::ok(json!({ "BackupDescription": description }).to_string())
     }
 
     fn turn(&mut self, request: &Request, state: &str) -> Reply {
