@@ -357,8 +357,8 @@ mod tests {
         let calls = [
             ("lambda:CreateFunction", json!({ "FunctionName": "f", "Role": ROLE, "Code": {} })),
             ("lambda:CreateFunction", json!({ "FunctionName": "f", "Role": "arn:aws:iam::111122223333:role/*" })),
-            ("lambda:UpdateFunctionConfiguration", json!({ "FunctionName": "f", "Role": ROLE })),
-            ("lambda:UpdateFunctionConfiguration", json!({ "FunctionName": "f", "Timeout": 3 })),
+            ("codebuild:UpdateProject", json!({ "name": "p", "serviceRole": ROLE })),
+            ("codebuild:UpdateProject", json!({ "name": "p", "timeoutInMinutes": 5 })),
             ("lambda:AddPermission", json!({ "FunctionName": "f", "Principal": ROLE })),
             ("ecs:RegisterTaskDefinition", json!({ "taskRoleArn": ROLE, "executionRoleArn": other })),
             (
@@ -384,8 +384,14 @@ mod tests {
             ("apigateway:PutIntegration", json!({ "credentials": ROLE })),
             ("lambda:CreateFunction", json!({ "FunctionName": "f", "Role": "arn:aws:iam::111122223333:user/ann" })),
             ("ec2:RunInstances", json!({ "LaunchTemplate": { "LaunchTemplateId": "lt-1" } })),
-            ("sns:SetTopicAttributes", json!({ "TopicArn": "t", "AttributeName": "a", "AttributeValue": ROLE })),
-            ("sns:SetTopicAttributes", json!({ "TopicArn": "t", "AttributeName": "a", "AttributeValue": "1" })),
+            (
+                "sns:SetPlatformApplicationAttributes",
+                json!({ "PlatformApplicationArn": "t", "Attributes": { "SuccessFeedbackRoleArn": ROLE } }),
+            ),
+            (
+                "sns:SetPlatformApplicationAttributes",
+                json!({ "PlatformApplicationArn": "t", "Attributes": { "Enabled": "1" } }),
+            ),
             ("sts:AssumeRole", json!({ "RoleArn": ROLE, "RoleSessionName": "s" })),
         ];
         let all = calls

@@ -53,24 +53,39 @@ pub(super) enum Unfit {
     NoObject,
 }
 
-/// The form of a value with one member more.
-pub(super) fn with_member(form: &Form, name: &str, more: Form) -> Result<Form, Unfit> {
-    let mut members = match form {
-        Form::Any => return Ok(Form::Any),
-        Form::List(_) => return Err(Unfit::NoObject),
-        Form::Object(members) => members.clone(),
+/// The members of a value of a form. `None` where they aren't known.
+fn members(form: &Form) -> Result<Option<Vec<(String, Form)>>, Unfit> {
+    match form {
+        Form::Any => Ok(None),
+        Form::List(_) => Err(Unfit::NoObject),
+        Form::Object(members) => Ok(Some(members.clone())),
         Form::Shape(service, shape) => match service.shape(shape).map(|found| found.kind.clone()) {
             Ok(ShapeKind::Structure { members, .. }) => {
                 let of = |member: &crate::aws::Member| {
                     (member.name.clone(), Form::Shape(service.clone(), member.shape.clone()))
                 };
-                members.iter().map(of).collect()
+                Ok(Some(members.iter().map(of).collect()))
             }
-            Ok(ShapeKind::Map { .. } | ShapeKind::Document) => return Ok(Form::Any),
-            Ok(_) => return Err(Unfit::NoObject),
-            Err(_) => return Ok(Form::Any),
+            Ok(ShapeKind::Map { .. } | ShapeKind::Document) | Err(_) => Ok(None),
+            Ok(_) => Err(Unfit::NoObject),
         },
-    };
+    }
+}
+
+/// What JMESPath's `merge` gives: all members, the last of a name.
+fn merged(forms: &[Form]) -> Form {
+    let mut all: Vec<(String, Form)> = Vec::new();
+    for form in forms {
+        let Ok(Some(more)) = members(form) else { return Form::Any };
+        all.retain(|(name, _)| more.iter().all(|(newer, _)| newer != name));
+        all.extend(more);
+    }
+    Form::Object(all)
+}
+
+/// The form of a value with one member more.
+pub(super) fn with_member(form: &Form, name: &str, more: Form) -> Result<Form, Unfit> {
+    let Some(mut members) = members(form)? else { return Ok(Form::Any) };
     if members.iter().any(|(known, _)| known == name) {
         return Err(Unfit::Taken);
     }
@@ -128,7 +143,7 @@ impl Checker {
                 Form::Any
             }
             Ast::Expref { .. } => Form::Any,
-            Ast::Function { args, .. } => {
+            Ast::Function { name, args, .. } => {
                 let forms: Vec<Form> = args.iter().map(|argument| self.form(argument, over)).collect();
                 let items = forms.iter().find_map(|form| self.list_item(form)).unwrap_or(Form::Any);
                 for argument in args {
@@ -136,7 +151,12 @@ impl Checker {
                         self.form(ast, &items);
                     }
                 }
-                Form::Any
+                match name.as_str() {
+                    "merge" => merged(&forms),
+                    // What stands in for it has its form, or is empty.
+                    "not_null" => forms.into_iter().next().unwrap_or(Form::Any),
+                    _ => Form::Any,
+                }
             }
             Ast::MultiList { elements, .. } => {
                 for element in elements {

@@ -20,7 +20,7 @@ const ALSO: &str = r#"  also:
       optional: true
 "#;
 
-const CREATE: &str = r#"tool: sqs_create_queue
+const CREATE: &str = r#"tool: sqs_make_queue
 title: Create a queue
 summary: Creates a queue. Can be put back by deleting it.
 toolset: sqs
