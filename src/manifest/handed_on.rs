@@ -368,8 +368,8 @@ mod tests {
             ("glue:CreateJob", json!({ "Name": "j", "Role": "worker" })),
             ("iam:AddRoleToInstanceProfile", json!({ "InstanceProfileName": "p", "RoleName": "worker" })),
             ("iam:AttachRolePolicy", json!({ "RoleName": "worker", "PolicyArn": "arn:aws:iam::aws:policy/X" })),
-            ("ec2:RunInstances", json!({ "ImageId": "ami-1", "TagSpecifications": [{ "ResourceType": "instance" }] })),
-            ("ec2:RunInstances", json!({ "IamInstanceProfile": { "Name": "worker" } })),
+            ("ec2:CreateFleet", json!({ "Type": "instant", "TagSpecifications": [{ "ResourceType": "fleet" }] })),
+            ("ec2:AssociateIamInstanceProfile", json!({ "IamInstanceProfile": { "Name": "worker" } })),
             (
                 "ec2:AssociateIamInstanceProfile",
                 json!({ "IamInstanceProfile": { "Arn": "arn:aws:iam::111122223333:instance-profile/worker" } }),

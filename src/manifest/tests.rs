@@ -503,16 +503,18 @@ fn loading_takes() {
     }
 }
 
+/// The keys of a manifest that are words of the form, not names of AWS's or of the author's own.
 fn keys(text: &str) -> Vec<(usize, String)> {
-    let mut found = Vec::new();
-    let mut at = 0;
+    let (mut found, mut at, mut section) = (Vec::new(), 0, "");
     for line in text.split_inclusive('\n') {
         let trimmed = line.trim_start().trim_start_matches("- ");
-        if let Some((key, _)) = trimmed.split_once(':')
-            && !key.is_empty()
-            && key.chars().all(|c| c.is_ascii_lowercase() || c == '_')
-        {
-            found.push((at + line.len() - trimmed.len(), key.to_owned()));
+        if let Some((key, _)) = trimmed.split_once(':') {
+            let top = !line.starts_with(' ');
+            section = if top { key } else { section };
+            let free = ["input", "fixed", "output", "targets"].contains(&section) && !top;
+            if !free && !key.is_empty() && key.chars().all(|c| c.is_ascii_lowercase() || c == '_') {
+                found.push((at + line.len() - trimmed.len(), key.to_owned()));
+            }
         }
         at += line.len();
     }

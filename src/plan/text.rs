@@ -410,6 +410,7 @@ mod tests {
     fn a_plan_without_a_role_says_so() {
         let mut content = sample();
         (content.credentials.role, content.session_policy) = (None, None);
+        content.recovery_points.iter_mut().for_each(|point| point.session_policy = None);
         let text = full(&content, content.digest().unwrap());
         assert!(text.contains("the server's own: no role is configured for this account"), "{text}");
         assert!(!text.contains("may do"), "{text}");

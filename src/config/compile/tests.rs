@@ -358,7 +358,7 @@ fn who_is_told_is_read() {
         load(&path, &Models::embedded().unwrap(), &environment()).map(|config| config.notify.unwrap())
     };
     let signed = load("[http]\n[notify]\nurl = \"https://x.test/hook\"\nsecret_file = \"secret\"\n").unwrap();
-    assert_eq!(signed.events.len(), 6);
+    assert_eq!(signed.events.len(), 7);
     assert_eq!(signed.secret_file, Some(folder.path().join("secret")));
     let slack = "[http]\n[notify]\nurl_file = \"url\"\nformat = \"slack\"\nevents = [\"waiting\", \"rejected\"]\n";
     let slack = load(slack).unwrap();
