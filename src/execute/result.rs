@@ -12,11 +12,12 @@ use crate::aws::models::Models;
 use crate::aws::redact::{Direction, redact};
 use crate::names::{Effect, OperationId, PlanId};
 use crate::ports::CloudReply;
+use crate::text::escape::visible_json;
 
 /// The answer of a read: structured and as text.
 pub fn read(gathered: &Gathered) -> (Value, String) {
     let structured = gathered.structured();
-    let text = structured.to_string();
+    let text = visible_json(&structured.to_string());
     (structured, text)
 }
 
@@ -47,7 +48,11 @@ pub fn applied(
         "result": result,
     });
     note(&mut structured, cut);
-    let text = format!("Applied plan {plan}: {} was accepted by AWS.\n{structured}", spec.operation);
+    let text = format!(
+        "Applied plan {plan}: {} was accepted by AWS.\n{}",
+        spec.operation,
+        visible_json(&structured.to_string())
+    );
     (structured, text)
 }
 

@@ -47,6 +47,20 @@ pub fn ascii_json(json: &str) -> String {
     text
 }
 
+/// The same JSON with everything in it shown: what would be invisible, or act on what stands beside it, is written as JSON's
+/// own escapes, and all other letters stay as they are.
+pub fn visible_json(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c == '\n' || is_visible(c) {
+            text.push(c);
+        } else {
+            text.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
+        }
+    }
+    text
+}
+
 /// True where a person sees exactly this text when it is shown as it is, and can type it: one line, nothing hidden,
 /// nothing a renderer acts upon, no space at either end.
 pub fn shows_as_itself(text: &str) -> bool {
@@ -306,6 +320,23 @@ mod tests {
             .prop_map(String::from),
         ];
         prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn json_means_the_same_and_hides_nothing(text in nasty()) {
+            let json = serde_json::json!({ "a": text }).to_string();
+            let shown = visible_json(&json);
+            prop_assert!(shown.chars().all(is_visible), "{shown:?}");
+            let back: serde_json::Value = serde_json::from_str(&shown).unwrap();
+            prop_assert_eq!(back, serde_json::json!({ "a": text }));
+        }
+    }
+
+    #[test]
+    fn letters_of_all_languages_stay_in_json() {
+        assert_eq!(visible_json(r#"{"Köln":"日本\u202e"}"#), r#"{"Köln":"日本\u202e"}"#);
+        assert_eq!(visible_json("\"a\u{202e}\u{e0041}\""), r#""a\u202e\udb40\udc41""#);
     }
 
     fn shows_everything_on_one_line(text: &str) -> bool {
