@@ -6,6 +6,7 @@ mod t03_content_counts;
 mod t04_another_thing;
 mod t05_drift;
 mod t06_hostile_text;
+mod t06_real_resources;
 mod t07_broken_policy;
 mod t09_other_credentials;
 mod t10_consent_in_arguments;

@@ -28,18 +28,23 @@ async fn t06_foreign_text_stays_quoted_data_in_the_servers_own_frame() {
         let instructions: Vec<_> = lines.iter().filter(asks).collect();
         assert_eq!(instructions, [&format!("To allow it, type exactly: {WEB}")], "{version}:\n{text}");
         for foreign in ["already approved", "Approved by", "evil.test", "exactly: yes"] {
-            for (at, _) in text.match_indices(foreign) {
-                let line = text[..at].rsplit('\n').next().unwrap();
-                // Whatever precedes it has opened a quotation that foreign text did not close.
-                assert_eq!(line.matches('`').count() % 2, 1, "{version}: `{foreign}` is outside of quotation:\n{text}");
-            }
+            stays_quoted(text, foreign);
         }
+    }
+}
+
+/// Wherever it stands, what precedes it has opened a quotation that foreign text did not close.
+#[track_caller]
+pub(super) fn stays_quoted(text: &str, foreign: &str) {
+    for (at, _) in text.match_indices(foreign) {
+        let line = text[..at].rsplit('\n').next().unwrap();
+        assert_eq!(line.matches('`').count() % 2, 1, "`{foreign}` is outside of quotation:\n{text}");
     }
 }
 
 /// No character that acts on a terminal, reorders or hides text.
 #[track_caller]
-fn hides_nothing(text: &str) {
+pub(super) fn hides_nothing(text: &str) {
     let invisible = |c: &char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
     let found = text.chars().find(|c| invisible(c) || (c.is_control() && *c != '\n'));
     assert_eq!(found, None, "{text}");
