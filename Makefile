@@ -4,7 +4,7 @@ CARGO ?= cargo
 PYTHON ?= python3
 export PYTHON
 
-.PHONY: help venv node clients build demo test bench conformance packs-check ci lint fmt clean-venv
+.PHONY: help venv node clients build demo test tools bench conformance packs-check ci lint fmt clean-venv
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -46,6 +46,9 @@ demo: .venv/.sandbox ## the story of the incident, played against a local cloud
 # Without cvc5 the proofs about policies are skipped, without `make clients` what asks clients, and both say so.
 test: venv node ## all tests
 	$(CARGO) test
+
+tools: ## docs/tools.md and the README's table, from manifests and cases
+	UPDATE_TOOLS=1 UPDATE_README=1 $(CARGO) test --test it -- the_list_of_tools the_table_of_tools
 
 bench: ## what the server, its record and its policies cost (proofs with cvc5)
 	$(CARGO) bench --bench server --bench record --bench policy --bench policy

@@ -6,6 +6,7 @@ use countersign::config::ManifestsConfig;
 use countersign::manifest::catalog::Catalog;
 use countersign::own_tools::OwnTool;
 
+use crate::catalogue::table::{MEND, by_service};
 use crate::support::Installation;
 
 const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
@@ -23,35 +24,30 @@ fn the_table_of_tools_is_that_of_the_catalog() {
         std::fs::write(README, format!("{before}{BEGIN}{wanted}{END}{after}")).unwrap();
         return;
     }
-    assert_eq!(present, wanted, "write it with `UPDATE_README=1 cargo test --test it readme`");
+    assert_eq!(present, wanted, "{}", MEND);
 }
 
 fn table() -> String {
     let (models, iam) = (Models::embedded().unwrap(), IamFacts::embedded().unwrap());
     let catalog = Catalog::load(&ManifestsConfig::default(), &models, &iam).unwrap();
-    let row =
-        |name: &str, effect: &str, calls: &str, title: &str| format!("| `{name}` | {effect} | {calls} | {title} |\n");
-    let mut rows: Vec<String> = catalog
-        .tools()
-        .map(|tool| row(&tool.name, &tool.effect.to_string(), &format!("`{}`", tool.operation), &tool.title))
-        .collect();
-    rows.extend(catalog.families().map(|family| {
+    let families = catalog.families().map(|family| {
         let (effect, calls) = match family.changes() {
             true => (format!("{} or worse", family.effect()), "any other operation"),
             false => (family.effect().to_string(), "any other read but of secrets"),
         };
-        row(family.name(), &effect, calls, family.title())
-    }));
-    rows.extend(OwnTool::ALL.into_iter().map(|own| {
+        (family.name().to_owned(), effect, calls, family.title().to_owned())
+    });
+    let own = OwnTool::ALL.into_iter().map(|own| {
         let listing = own.listing();
         let calls = match own {
             OwnTool::UndoPlan => "the inverse call of an applied plan",
             _ => "nothing that changes",
         };
-        row(&listing.name, &listing.effect.to_string(), calls, &listing.title)
-    }));
-    rows.sort();
-    format!("| tool | effect | calls | |\n|---|---|---|---|\n{}", rows.concat())
+        (listing.name, listing.effect.to_string(), calls, listing.title)
+    });
+    let row = |(name, effect, calls, title)| format!("| `{name}` | {effect} | {calls} | {title} |\n");
+    let rows: String = families.chain(own).map(row).collect();
+    format!("{}\nBesides:\n\n| tool | effect | calls | |\n|---|---|---|---|\n{rows}", by_service())
 }
 
 #[test]
@@ -82,7 +78,8 @@ fn linked_files_exist() {
             assert!(headings.iter().any(|known| known == heading), "{target} is linked and missing");
             continue;
         }
-        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(target);
+        let file = target.split('#').next().unwrap();
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
         assert!(path.exists(), "{target} is linked and missing");
     }
 }

@@ -166,7 +166,7 @@ fn nothing_in_the_tree_belongs_to_one_machine() {
 fn every_shipped_tool_is_declared_to_the_end() {
     let catalog = shipped();
     let names: Vec<&str> = catalog.names().collect();
-    assert!(names.len() >= 16 && names.len() <= 30, "{} tools: clients cut lists that are longer than 30", names.len());
+    assert!(names.len() >= 300, "{} tools", names.len());
     let mut wrong = Vec::new();
     for name in names {
         let Some(Entry::Tool(tool)) = catalog.entry(name) else { continue };

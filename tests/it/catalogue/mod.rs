@@ -17,9 +17,12 @@
 //! replace the shipped ones of their name.
 
 mod case;
+mod declared;
 mod ground;
+mod manifests;
 mod names;
 mod run;
+pub(crate) mod table;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,6 +34,7 @@ use tokio::task::JoinSet;
 use case::{Case, CloudName};
 use ground::Ground;
 use run::Done;
+use table::Tried;
 
 /// So many cases at a time: the clouds are one Python process each.
 const AT_ONCE: usize = 6;
@@ -78,9 +82,15 @@ async fn every_case_runs() {
         (&a.service, &a.case.tool, &a.case.about).cmp(&(&b.service, &b.case.tool, &b.case.about))
     });
     println!("{}", told(&ended, begun.elapsed()));
+    let totals = totals(&ended);
+    println!("{totals}");
     let grounds = Arc::into_inner(grounds).unwrap();
     let mut failures: Vec<String> = ended.iter().filter_map(failure).collect();
     failures.extend(grounds.close(&ended).await);
+    if wanted.is_none() && ground::own_manifests().is_none() && failures.is_empty() {
+        let file = std::fs::read_to_string(crate::support::repository().join(table::FILE)).unwrap();
+        assert!(file.contains(&format!("\n{totals}.\n")), "{} has other totals: {}", table::FILE, table::MEND);
+    }
     assert!(!ended.is_empty(), "no case is called so: {wanted:?}");
     assert!(failures.is_empty(), "{} of {} cases failed\n\n{}", failures.len(), ended.len(), failures.join("\n\n"));
 }
@@ -139,6 +149,20 @@ impl Grounds {
         }
         wrong
     }
+}
+
+/// How many of all tools ran, by what was really done.
+fn totals(ended: &[Ended]) -> table::Totals {
+    let mut done: BTreeMap<&str, Tried> = BTreeMap::new();
+    for one in ended.iter().filter(|one| one.failure.is_none()) {
+        let Done { read, previewed, applied, undone, .. } = one.done;
+        let tried = Tried { cloud: one.case.cloud, run: read || applied, previewed, undone };
+        let before = done.get(one.case.tool.as_str()).copied();
+        done.insert(&one.case.tool, table::furthest([tried].into_iter().chain(before)));
+    }
+    let manifests = manifests::all();
+    let tools = manifests.iter().map(|manifest| (manifest.service.as_str(), done.get(manifest.tool()).copied()));
+    table::totals(tools.map(|(service, tried)| (service, tried.unwrap_or_default())))
 }
 
 fn failure(ended: &Ended) -> Option<String> {

@@ -1,16 +1,21 @@
 //! One case from its first step to its last.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use countersign::manifest::spec::ToolSpec;
 use countersign::names::Effect;
+use countersign::own_tools::OwnTool;
 use countersign::ports::CloudError;
 use serde_json::{Map, Value, json};
 
 use super::case::{Case, Step, Undone};
 use super::ground::Ground;
 use super::names::{Names, look};
+use crate::support::with;
+
+/// The tool that undoes plans.
+const UNDO: &str = "undo_plan";
 
 /// How long a step is repeated until it says what it should.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -64,9 +69,8 @@ impl Run<'_> {
             self.call(json!({ "reason": "a case" })).await.map_err(|error| format!("the preview: {error}"))?;
         let unchanged = self.targets("after the preview").await?;
         if unchanged != before {
-            return Err(format!(
-                "the preview changed something, or the state moves by itself:\n{before:#?}\n{unchanged:#?}"
-            ));
+            let moved = differences("", &json!(before), &json!(unchanged)).join("\n");
+            return Err(format!("the preview changed something, or the state moves by itself:\n{moved}"));
         }
         self.expected(&preview)?;
         done.previewed = true;
@@ -215,9 +219,54 @@ impl Run<'_> {
         }
     }
 
-    /// Undoes the applied plan.
-    async fn undo(&self, _plan: &str, _before: &[Value], _done: &mut Done) -> Result<(), String> {
+    /// Undoes the applied plan: a preview, which says what won't come back, and the call.
+    async fn undo(&self, plan: &str, before: &[Value], done: &mut Done) -> Result<(), String> {
+        if OwnTool::named(UNDO).is_none() {
+            return Ok(());
+        }
+        let wanted = json!({ "plan_id": plan, "reason": "a case" });
+        let preview =
+            self.call_tool(UNDO, wanted.clone()).await.map_err(|error| format!("the undo's preview: {error}"))?;
+        let consent = with(&wanted, json!({ "dry_run": false, "preview_id": preview["plan_id"] }));
+        let undone = self.call_tool(UNDO, consent).await.map_err(|error| format!("the undo: {error}"))?;
+        if undone["status"] != "applied" {
+            return Err(format!("it was not undone: {undone:#}"));
+        }
+        self.hold("undone", &self.case.undone).await?;
+        let fingerprints = |targets: &[Value]| targets.iter().map(|one| one["fingerprint"].clone()).collect::<Vec<_>>();
+        let deadline = Instant::now() + PATIENCE / 3;
+        loop {
+            let now = self.targets("after the undo").await?;
+            let back = fingerprints(&now) == fingerprints(before);
+            match self.case.undo {
+                Some(Undone::Back) if !back && Instant::now() < deadline => {
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                }
+                Some(Undone::Back) if !back => {
+                    let (then, now) = (json!(fingerprints(before)), json!(fingerprints(&now)));
+                    return Err(format!("undone, and it is not as it was:\nbefore {then}\nnow    {now}\n{undone:#}"));
+                }
+                Some(Undone::Done) if back => return Err("it is back as it was: say `undo: back`".to_owned()),
+                _ => break,
+            }
+        }
+        done.undone = true;
         Ok(())
+    }
+}
+
+/// Where two values differ, by JSON pointer.
+fn differences(at: &str, one: &Value, other: &Value) -> Vec<String> {
+    match (one, other) {
+        _ if one == other => Vec::new(),
+        (Value::Object(a), Value::Object(b)) => {
+            let keys: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+            keys.into_iter().flat_map(|key| differences(&format!("{at}/{key}"), &one[key], &other[key])).collect()
+        }
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+            a.iter().zip(b).enumerate().flat_map(|(n, (a, b))| differences(&format!("{at}/{n}"), a, b)).collect()
+        }
+        _ => vec![format!("{at}: {one} and then {other}")],
     }
 }
 
