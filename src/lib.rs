@@ -49,6 +49,10 @@
 //!   [proof](execute::points::Secured) that each was taken and seen to be usable. Without it nothing is sent.
 //! - An undo is a call like any other: made from what the plan and AWS's answer have told, permitted, previewed and consented
 //!   to anew. One that fails is never quiet.
+//! - Steps about one thing are judged together ([`plan::chain`]): what goes on with what was done before, by the same agent or
+//!   for the same human, takes the worst effect of all its steps.
+//! - A tool is guarded the same way by whatever name it is called ([`manifest::route`]): a family's call of a declared
+//!   operation is that tool's.
 //! - What was sent is seen through to its outcome, whoever hangs up; an outcome nobody knows is `unknown`, is never tried
 //!   again, and is settled only by reading the targets ([`execute::reconcile`]).
 //!

@@ -32,6 +32,7 @@ use crate::execute::reconcile::Witness;
 use crate::execute::run::run;
 use crate::execute::wait::{LONGEST, Waiting};
 use crate::manifest::catalog::{Catalog, Entry};
+use crate::manifest::route::route;
 use crate::manifest::tool_schema;
 use crate::names::{Agent, CallId, Human, OperationId, PlanId, SessionId};
 use crate::own_tools::OwnTool;
@@ -101,7 +102,17 @@ impl Pipeline {
         &self.world
     }
 
-    /// The tools there are.
+    /// One tool, listed or not.
+    pub fn listing(&self, name: &str) -> Option<ToolListing> {
+        let World { catalog, models, config, .. } = &*self.world;
+        let listed = self.listings().iter().find(|tool| tool.name == name).cloned();
+        listed.or_else(|| {
+            let tool = catalog.get(name)?;
+            tool_schema::of_tool(tool, models, &config.accounts, config.ticket.as_ref()).ok()
+        })
+    }
+
+    /// The tools that are made known.
     pub fn listings(&self) -> &[ToolListing] {
         self.listings.get_or_init(|| {
             let World { catalog, models, config, .. } = &*self.world;
@@ -142,6 +153,7 @@ impl Pipeline {
         cancel: CancellationToken,
     ) -> Result<Recorded, StoreError> {
         let world = &*self.world;
+        let request = world.routed(request);
         let began = Instant::now();
         let origin = Origin { call: request.call.clone(), caller: request.caller.clone() };
         let plan = request.arguments.get("plan_id").and_then(|id| id.as_str()).map(PlanId::from_outside);
@@ -220,7 +232,7 @@ impl Pipeline {
         let policies = in_force.now();
         let surroundings =
             Surroundings { config, store: &**store, clock: &**clock, iam: catalog.iam(), policies: in_force };
-        let workbench = Workbench { cloud: &**cloud, models, canary, store, clock, asker };
+        let workbench = Workbench { cloud: &**cloud, models, canary, store, clock, asker, chain: config.limits.chain };
         let approved = tokio::select! {
             biased;
             () = cancel.cancelled() => return Err(cancelled()),
@@ -317,7 +329,8 @@ impl Pipeline {
         let world = Arc::clone(&self.world);
         tokio::spawn(async move {
             let account = approved.plan().call().call().call().account().id.clone();
-            let armed = match arm(approved, &*world.cloud, &world.store, &*world.clock, &world.config.budgets).await {
+            let (budgets, chain) = (&world.config.budgets, world.config.limits.chain);
+            let armed = match arm(approved, &*world.cloud, &world.store, &*world.clock, budgets, chain).await {
                 Ok(armed) => armed,
                 Err(refused) => {
                     world.look_at_breakers(&origin, &account).await;
@@ -419,6 +432,15 @@ impl World {
         if let Err(error) = open_tripped(&*self.store, &*self.clock, &self.config.breakers, &who).await {
             tracing::error!(%error, "breakers can't be looked at");
         }
+    }
+
+    /// A call through a family as its tool's, so that it is recorded and kept as that. What can't be told stays as it is, and is
+    /// refused when it is validated.
+    fn routed(&self, mut request: ToolRequest) -> ToolRequest {
+        if let Ok(Some((tool, arguments))) = route(&request.tool, &request.arguments, &self.catalog) {
+            (request.tool, request.arguments) = (tool, arguments);
+        }
+        request
     }
 
     /// A request's arguments without what the service model calls sensitive. Nothing in them was checked yet.

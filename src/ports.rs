@@ -17,6 +17,7 @@ use crate::config::{Account, BudgetsConfig};
 use crate::credentials::session_policy::SessionPolicy;
 use crate::digest::Digest;
 use crate::names::{Agent, CallId, GrantId, Human, OperationId, PlanId, ProposalId, Region, SessionId};
+use crate::plan::chain::EarlierStep;
 use crate::plan::filed::{FiledPlan, PlanState};
 use crate::plan::kept::{Kept, Undone};
 use crate::text::escape::quoted;
@@ -216,6 +217,32 @@ pub struct Claim {
     pub resources: u32,
     /// What the session and the agent may change altogether.
     pub budgets: BudgetsConfig,
+    /// Steps that were taken before it are no part of chains any more.
+    pub steps_since: Timestamp,
+}
+
+/// Whose steps are asked for.
+#[derive(Clone, Debug)]
+pub struct StepsAsked {
+    /// Steps of this agent,
+    pub agent: Agent,
+    /// and those for this human.
+    pub human: Human,
+    /// In this account (its twelve digits).
+    pub account: String,
+    /// Taken after this.
+    pub since: Timestamp,
+    /// The plan that asks; its own are left out.
+    pub own: PlanId,
+}
+
+/// Steps about things, oldest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StepsFound {
+    /// Of plans that are applied, are being applied, or whose outcome is unknown.
+    pub taken: Vec<EarlierStep>,
+    /// Of plans that are open.
+    pub open: Vec<EarlierStep>,
 }
 
 /// For whom is counted.
@@ -441,6 +468,10 @@ pub trait Store: Send + Sync + Debug {
     /// `forbidden`, `needs_second_person`, `rejected`, `not_confirmed` or `over_limit` is a denial; an outcome `failed` or `unknown`
     /// is an error; a claim counts its resources.
     async fn tally(&self, who: &Counted, now: Timestamp) -> Result<Tally, StoreError>;
+
+    /// What plans of an agent or for a human did to things in an account, or would do. Claiming a plan makes its steps taken;
+    /// where others were taken since it was judged, so that its chains would be other ones, it can't be claimed.
+    async fn steps(&self, asked: &StepsAsked, now: Timestamp) -> Result<StepsFound, StoreError>;
 
     /// Opens a breaker together with its event, unless it is open already. True where it wasn't.
     async fn open_breaker(&self, breaker: Breaker, event: Event) -> Result<bool, StoreError>;

@@ -21,7 +21,7 @@ use crate::plan::filed::{DryRun, FiledPlan, Obligation, PlanContent, PlanState, 
 use crate::plan::kept::{Kept, Undone};
 use crate::ports::{
     Breaker, BreakerScope, Claim, Clock, Cloud, CloudError, CloudReply, CloudSession, Counted, CredentialsNote,
-    GrantRecord, PlanFilter, Purpose, SessionRequest, SignedRequest, Store, StoreError, Tally,
+    GrantRecord, PlanFilter, Purpose, SessionRequest, SignedRequest, StepsAsked, StepsFound, Store, StoreError, Tally,
 };
 
 pub use soft_key::{SoftKey, SoftKeyFailed};
@@ -379,6 +379,10 @@ impl Store for FailingStore {
         Self::fail()
     }
 
+    async fn steps(&self, _: &StepsAsked, _: Timestamp) -> Result<StepsFound, StoreError> {
+        Self::fail()
+    }
+
     async fn open_breaker(&self, _: Breaker, _: Event) -> Result<bool, StoreError> {
         Self::fail()
     }
@@ -480,6 +484,9 @@ pub fn open_plan(instances: &[&str], now: Timestamp) -> Result<FiledPlan, NotCan
         operation: OperationId::new("ec2", "StopInstances"),
         effect: Effect::Write,
         raised: Vec::new(),
+        steps: Vec::new(),
+        chains: Vec::new(),
+        besides: Vec::new(),
         warnings: Vec::new(),
         arguments: json!({ "InstanceIds": instances }),
         arguments_digest: Digest::of("testing", &instances)?,

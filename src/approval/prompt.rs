@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::ask::Prompt;
 use crate::digest::Digest;
 use crate::names::Stage;
-use crate::plan::filed::{DryRun, FiledPlan, NotKnown, Obligation, PlanContent, PlannedTarget, Undo};
+use crate::plan::filed::{DryRun, FiledPlan, NotKnown, Obligation, PlanContent, PlannedTarget, Raised, Undo};
 use crate::text::escape::quoted;
 
 /// Lines of the whole.
@@ -31,6 +31,10 @@ const DEPENDENT_LINES: usize = 4;
 const SIDE: usize = 80;
 const UNDO_LINES: usize = 6;
 const SINCE_LINES: usize = 2;
+
+/// Steps before that are told in the line of a chain.
+const CHAIN_LINES: usize = 3;
+const CHAIN_STEPS: usize = 4;
 
 /// Characters of a call's arguments on one line; longer ones of a call without targets get a line each.
 const WHOLE_CALL: usize = 240;
@@ -89,9 +93,10 @@ struct Section {
 /// All that is told between who asks and what is called: what counts most for the decision comes first.
 fn sections(content: &PlanContent) -> Vec<Section> {
     let section = |lines: Vec<String>, most: usize, more: &'static str| Section { lines, most, more };
-    let raised = content.raised.iter().map(|raised| format!("Judged {}: {}", raised.to, raised.because)).collect();
+    let raised = raised(content).map(|raised| format!("Judged {}: {}", raised.to, raised.because)).collect();
     let warnings = content.warnings.iter().map(|warning| format!("Warning: {warning}")).collect();
     vec![
+        section(chains(content), CHAIN_LINES, "lines of the steps that it goes on with"),
         section(undoes(content), UNDO_LINES, "lines of what it undoes and what is taken before"),
         section(targets(content), TARGET_LINES, "targets"),
         section(raised, RAISED_LINES, "reasons for that"),
@@ -189,6 +194,31 @@ fn call(content: &PlanContent) -> Vec<String> {
     let shown = members.iter().take(ARGUMENT_LINES);
     lines.extend(shown.map(|(name, value)| format!("  {}: {}", quoted(name, 60), quoted(value, ARGUMENT_WIDTH))));
     lines
+}
+
+/// What was done before to the same things, the newest first; and what else is planned.
+fn chains(content: &PlanContent) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for chain in &content.chains {
+        let steps = chain.earlier.iter().rev().take(CHAIN_STEPS);
+        let steps: Vec<String> =
+            steps.map(|step| format!("{} at {} ({})", step.is.words(), step.at, step.plan)).collect();
+        lines.push(format!("This is the {}. Done before: {}.", chain.words(), steps.join("; ")));
+    }
+    if let Some(other) = content.besides.first() {
+        let more = match content.besides.len() {
+            1 => String::new(),
+            several => format!(", and {} more", several - 1),
+        };
+        lines.push(format!("Another open plan {}{more}.", other.words()));
+    }
+    lines
+}
+
+/// Why the effect is worse, without what the lines on chains say.
+fn raised(content: &PlanContent) -> impl Iterator<Item = &Raised> {
+    let chain = |raised: &Raised| content.chains.iter().any(|chain| chain.words() == raised.because);
+    content.raised.iter().filter(move |raised| !chain(raised))
 }
 
 fn headline(content: &PlanContent) -> String {

@@ -14,6 +14,7 @@ use crate::config::{Account, TicketConfig};
 use crate::execute::pages::{bound, with_tokens};
 use crate::manifest::catalog::{Catalog, Entry};
 use crate::manifest::expression::Expression;
+use crate::manifest::route::route;
 use crate::manifest::shapes;
 use crate::manifest::spec::ToolSpec;
 use crate::names::{CallId, OperationId, PlanId, Region};
@@ -55,7 +56,10 @@ pub fn validate(
     accounts: &[Account],
     tickets: Option<&TicketConfig>,
 ) -> Result<ValidatedCall, Refused> {
-    let ToolRequest { call, tool, mut arguments, caller } = request;
+    let ToolRequest { call, mut tool, mut arguments, caller } = request;
+    if let Some((routed, own)) = route(&tool, &arguments, catalog)? {
+        (tool, arguments) = (routed, own);
+    }
     let (spec, mut own, common, mut problems) = match catalog.entry(&tool) {
         None => return Err(unknown_tool(&tool, catalog)),
         Some(Entry::Tool(spec)) => {

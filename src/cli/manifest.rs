@@ -44,7 +44,7 @@ enum ManifestCommand {
         #[arg(long, short)]
         output: Option<PathBuf>,
     },
-    /// Lists the tools an agent would see.
+    /// Lists the tools there are; those that clients are not shown are called by their operation, through a family.
     List {
         /// As JSON.
         #[arg(long)]
@@ -180,9 +180,13 @@ fn load(config: Option<&Path>, models: &Models, iam: &IamFacts) -> Result<Catalo
 }
 
 fn list(catalog: &Catalog) -> String {
+    let title = |tool: &Tool| match catalog.is_listed(&tool.name) {
+        true => tool.title.clone(),
+        false => format!("{} (by its operation)", tool.title),
+    };
     let mut rows: Vec<[String; 4]> = catalog
         .tools()
-        .map(|tool| [tool.toolset.clone(), tool.name.clone(), tool.effect.to_string(), tool.title.clone()])
+        .map(|tool| [tool.toolset.clone(), tool.name.clone(), tool.effect.to_string(), title(tool)])
         .collect();
     rows.extend(catalog.families().map(|family| {
         [family.toolset().to_owned(), family.name().to_owned(), family.effect().to_string(), family.title().to_owned()]
@@ -200,6 +204,7 @@ fn list_json(catalog: &Catalog) -> String {
         json!({
             "tool": tool.name, "title": tool.title, "summary": tool.summary, "toolset": tool.toolset,
             "operation": tool.operation, "effect": tool.effect, "digest": tool.digest,
+            "listed": catalog.is_listed(&tool.name),
         })
     });
     let families = catalog.families().map(|family| {
@@ -240,7 +245,7 @@ fn sheet(tool: &Tool) -> String {
     let mut text = format!("{} ({})\n  {}\n\n", tool.title, tool.name, tool.summary);
     let mut line = |label: &str, value: String| text.push_str(&format!("  {label:11} {value}\n"));
     line("operation", tool.operation.to_string());
-    line("toolset", if tool.core { format!("{}, core", tool.toolset) } else { tool.toolset.clone() });
+    line("toolset", if tool.core == Some(true) { format!("{}, core", tool.toolset) } else { tool.toolset.clone() });
     line("effect", tool.effect.to_string());
     for raise in &tool.raise_effect {
         line("", format!("{} when {} ({})", raise.to, raise.when.text(), raise.because));

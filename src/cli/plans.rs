@@ -330,6 +330,7 @@ mod tests {
             who: crate::testing::counted(&plan),
             resources: 1,
             budgets: crate::config::BudgetsConfig::default(),
+            steps_since: Timestamp::MIN,
         };
         store.claim(claim, event()).await.unwrap();
         store.settle(&id, PlanState::Unknown, event()).await.unwrap();

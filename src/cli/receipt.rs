@@ -186,6 +186,7 @@ mod tests {
             who: counted(&plan),
             resources: 1,
             budgets: BudgetsConfig::default(),
+            steps_since: jiff::Timestamp::MIN,
         };
         let operation = plan.content.operation.clone();
         let intent = What::Intent { plan: id.clone(), digest, operation, targets, role: None, session_policy: None };

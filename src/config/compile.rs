@@ -108,6 +108,7 @@ impl Compiler<'_> {
         LimitsConfig {
             plan_ttl: self.duration("plan_ttl", &raw.plan_ttl, 15 * MINUTE, MINUTE, 24 * 60 * MINUTE),
             approval_ttl: self.duration("approval_ttl", &raw.approval_ttl, 240 * MINUTE, 5 * MINUTE, 72 * 60 * MINUTE),
+            chain: self.duration("chain", &raw.chain, 24 * 60 * MINUTE, 60 * MINUTE, 7 * 24 * 60 * MINUTE),
             confirmation_timeout: self.duration("confirmation_timeout", &raw.confirmation_timeout, 240, 10, 270),
             call_timeout: self.duration("call_timeout", &raw.call_timeout, 60, 1, 15 * MINUTE),
             result_bytes: raw.result_bytes.unwrap_or(64 << 10),

@@ -267,6 +267,8 @@ pub struct LimitsConfig {
     pub plan_ttl: Duration,
     /// How long a plan that needs other people can be applied; default 4 hours.
     pub approval_ttl: Duration,
+    /// How long the steps of a chain about one thing are remembered; default 24 hours.
+    pub chain: Duration,
     /// How long a person may take to answer; default 240 seconds, under clients' own limits.
     pub confirmation_timeout: Duration,
     /// How long one call to AWS may take, retries included; default 60 seconds.
@@ -282,7 +284,7 @@ pub struct LimitsConfig {
 pub struct ManifestsConfig {
     /// Folders of manifests besides the shipped ones; a tool of the same name replaces the shipped one.
     pub folders: Vec<PathBuf>,
-    /// Only these toolsets; empty means all.
+    /// Which are listed for clients: toolsets, `core` or `all`; empty means `core`.
     pub toolsets: Vec<String>,
     /// Tools that don't exist here.
     pub disabled: Vec<String>,

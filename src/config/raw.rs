@@ -201,6 +201,9 @@ pub(super) struct RawLimits {
     pub(super) plan_ttl: Option<String>,
     /// How long a plan that needs other people can be applied, `5m` to `72h`. Default: `4h`.
     pub(super) approval_ttl: Option<String>,
+    /// How long the steps of a chain about one thing are remembered, such as a delete and then a create, `1h` to `168h`.
+    /// Default: `24h`.
+    pub(super) chain: Option<String>,
     /// How long a person may take to answer, `10s` to `270s`. Default: `240s`.
     pub(super) confirmation_timeout: Option<String>,
     /// How long one call to AWS may take, retries included, `1s` to `15m`. Default: `60s`.
@@ -220,10 +223,11 @@ pub(super) struct RawManifests {
     /// Folders of manifests besides the shipped ones; a tool of the same name replaces the shipped one.
     #[serde(default)]
     pub(super) folders: Vec<String>,
-    /// Only these toolsets. Default: all.
+    /// Which tools are listed for clients: toolsets by name, `core` (few of each service, and what lies in your own folders),
+    /// or `all`. What isn't listed can be called all the same. Default: `core`.
     #[serde(default)]
     pub(super) toolsets: Vec<String>,
-    /// Tools that don't exist here.
+    /// Tools that don't exist here, neither by their name nor by their operation.
     #[serde(default)]
     pub(super) disabled: Vec<String>,
 }

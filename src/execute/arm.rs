@@ -1,6 +1,7 @@
 //! [`ApprovedPlan`] to [`ArmedCall`]: the plan claimed, the intent on record, the fingerprints read again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -14,7 +15,7 @@ use crate::call::target::Target;
 use crate::config::BudgetsConfig;
 use crate::credentials::session_policy::SessionPolicy;
 use crate::names::PlanId;
-use crate::plan::build::Sheet;
+use crate::plan::build::{Sheet, since};
 use crate::plan::compare::differences;
 use crate::plan::filed::{PlanContent, PlanState};
 use crate::plan::identity::Identity;
@@ -33,13 +34,14 @@ pub struct ArmedCall {
 }
 
 /// Arms a call. A read's intent is its request's own record; a change claims its plan first, then takes its recovery points
-/// and sees that they are usable.
+/// and sees that they are usable. `chain` is how long steps of chains are remembered.
 pub async fn arm(
     approved: ApprovedPlan,
     cloud: &dyn Cloud,
     store: &Arc<dyn Store>,
     clock: &dyn Clock,
     budgets: &BudgetsConfig,
+    chain: Duration,
 ) -> Result<ArmedCall, Refused> {
     let Some(sheet) = approved.plan().sheet() else {
         let session = approved.plan().call().call().reader(cloud).await?;
@@ -48,7 +50,7 @@ pub async fn arm(
         return Ok(ArmedCall { approved, session, secured });
     };
     let mut session = approved.plan().call().call().changer(cloud, &sheet.content.id).await?;
-    claim(&approved, sheet, &*session, &**store, clock, budgets).await?;
+    claim(&approved, sheet, &*session, &**store, clock, (budgets, chain)).await?;
     // Only now, with the targets held: no other plan can come in between.
     let ready = async {
         let secured = secure(&approved, sheet, cloud, store, clock).await?;
@@ -100,7 +102,7 @@ async fn claim(
     session: &dyn CloudSession,
     store: &dyn Store,
     clock: &dyn Clock,
-    budgets: &BudgetsConfig,
+    (budgets, chain): (&BudgetsConfig, Duration),
 ) -> Result<(), Refused> {
     let content = &sheet.content;
     let digest = match &sheet.identity {
@@ -143,6 +145,7 @@ async fn claim(
         },
         resources,
         budgets: budgets.clone(),
+        steps_since: since(now, chain),
     };
     store.claim(claim, intent).await.map_err(|error| claim_refused(error, &content.id))
 }

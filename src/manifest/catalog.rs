@@ -1,10 +1,10 @@
 //! `Catalog`: all tools there are, loaded once. It is whole or not at all: one bad manifest and the server doesn't start.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::compile::{self, Draft, Facts};
+use super::compile::{self, Draft, Facts, LISTS};
 use super::family::Family;
 use super::shipped;
 use super::spec::ToolSpec;
@@ -32,7 +32,8 @@ const MANIFESTS: Kind =
 pub struct Catalog {
     tools: BTreeMap<String, Arc<ToolSpec>>,
     families: BTreeMap<String, Family>,
-    declared: HashMap<OperationId, Declared>,
+    declared: HashMap<OperationId, Vec<Declared>>,
+    listed: BTreeSet<String>,
     iam: IamFacts,
     digest: Digest,
 }
@@ -64,7 +65,10 @@ impl Catalog {
     pub fn load(config: &ManifestsConfig, models: &Models, iam: &IamFacts) -> Result<Self, Problems> {
         let facts = Facts { models, iam };
         let mut problems = Problems::new();
-        let own = from_folders(&config.folders, facts, &mut problems);
+        let mut own = from_folders(&config.folders, facts, &mut problems);
+        for draft in &mut own {
+            draft.tool.core.get_or_insert(true);
+        }
         let replaced = |draft: &Draft| own.iter().any(|own| own.tool.name == draft.tool.name);
         let mut drafts: Vec<Draft> =
             compiled(shipped_sources(), None, &mut problems).into_iter().filter(|draft| !replaced(draft)).collect();
@@ -122,34 +126,38 @@ impl Catalog {
         families: Vec<Family>,
         iam: &IamFacts,
     ) -> Result<Self, Problems> {
-        let offered = |name: &str, toolset: &str| {
-            !config.disabled.iter().any(|off| off == name)
-                && (config.toolsets.is_empty() || config.toolsets.iter().any(|on| on == toolset))
+        let offered = |name: &str| !config.disabled.iter().any(|off| off == name);
+        let asked = |list: &str| config.toolsets.iter().any(|on| on == list);
+        let listed = |tool: &ToolSpec| {
+            let core = tool.core == Some(true) && (config.toolsets.is_empty() || asked("core"));
+            core || asked("all") || asked(&tool.toolset)
         };
         let mut names: Vec<(String, Digest, bool)> = Vec::new();
-        let (mut tools, mut declared) = (BTreeMap::new(), HashMap::new());
+        let (mut tools, mut shown, mut declared) = (BTreeMap::new(), BTreeSet::new(), HashMap::new());
         for tool in all {
-            let offered = offered(&tool.name, &tool.toolset);
+            let offered = offered(&tool.name);
             names.push((tool.name.clone(), tool.digest, offered));
-            let entry: &mut Declared =
-                declared.entry(tool.operation.clone()).or_insert_with(|| Declared { tool: tool.name.clone(), offered });
+            let declaring: &mut Vec<Declared> = declared.entry(tool.operation.clone()).or_default();
+            declaring.push(Declared { tool: tool.name.clone(), offered });
+            // What is offered comes first, by name.
+            declaring.sort_by(|a, b| (!a.offered, &a.tool).cmp(&(!b.offered, &b.tool)));
             if offered {
-                if !entry.offered {
-                    *entry = Declared { tool: tool.name.clone(), offered };
+                if listed(&tool) {
+                    shown.insert(tool.name.clone());
                 }
                 tools.insert(tool.name.clone(), Arc::new(tool));
             }
         }
         let families: BTreeMap<String, Family> = families
             .into_iter()
-            .filter(|family| offered(family.name(), family.toolset()))
+            .filter(|family| offered(family.name()))
             .map(|family| (family.name().to_owned(), family))
             .collect();
         names.extend(families.values().map(|family| (family.name().to_owned(), family.digest(), true)));
         names.sort();
         let digest = Digest::of("countersign.catalog.v1", &names)
             .map_err(|error| Source::new("tool-manifests", "").problem(0..0, error.to_string(), "report it"))?;
-        Ok(Self { tools, families, declared, iam: iam.clone(), digest })
+        Ok(Self { tools, families, declared, listed: shown, iam: iam.clone(), digest })
     }
 
     /// What a tool's name stands for.
@@ -176,6 +184,12 @@ impl Catalog {
         self.tools.values()
     }
 
+    /// True where a tool is made known to clients. Whatever isn't can be called all the same: by its name, or by its operation
+    /// through a family. Families are always made known.
+    pub fn is_listed(&self, name: &str) -> bool {
+        self.listed.contains(name) || self.families.contains_key(name)
+    }
+
     /// All families, by name.
     pub fn families(&self) -> impl Iterator<Item = &Family> {
         self.families.values()
@@ -191,10 +205,21 @@ impl Catalog {
         self.declaration(operation).map(|declared| declared.tool.as_str())
     }
 
+    /// The tools that declare an operation and are not switched off.
+    pub fn declared_by(&self, operation: &OperationId) -> impl Iterator<Item = &Arc<ToolSpec>> {
+        self.declaring(operation).iter().filter_map(|declared| self.tools.get(&declared.tool))
+    }
+
     pub(super) fn declaration(&self, operation: &OperationId) -> Option<&Declared> {
+        self.declaring(operation).first()
+    }
+
+    /// All tools that declare an operation, those first that are not switched off.
+    pub(super) fn declaring(&self, operation: &OperationId) -> &[Declared] {
         let twin = TWINS.iter().find(|(alias, _)| *alias == operation.service());
         let same = twin.map(|(_, service)| OperationId::new(*service, operation.name()));
-        self.declared.get(operation).or_else(|| self.declared.get(&same?))
+        let declared = self.declared.get(operation).or_else(|| self.declared.get(&same?));
+        declared.map(Vec::as_slice).unwrap_or_default()
     }
 
     /// The IAM facts it was made with.
@@ -281,7 +306,10 @@ fn from_folders(paths: &[PathBuf], facts: Facts<'_>, problems: &mut Problems) ->
 /// Names in the configuration that mean nothing would leave something on that was meant to be off.
 fn check_names(config: &ManifestsConfig, tools: &[ToolSpec], families: &[Family], problems: &mut Problems) {
     let names = || tools.iter().map(|tool| tool.name.as_str()).chain(families.iter().map(Family::name));
-    let toolsets = || tools.iter().map(|tool| tool.toolset.as_str()).chain(families.iter().map(Family::toolset));
+    let toolsets = || {
+        let of_families = families.iter().map(Family::toolset);
+        tools.iter().map(|tool| tool.toolset.as_str()).chain(of_families).chain(LISTS)
+    };
     let source = Source::new("countersign.toml", "");
     let mut check = |key: &str, kind: &str, wanted: &[String], known: Vec<&str>| {
         for (index, name) in wanted.iter().enumerate().filter(|(_, name)| !known.contains(&name.as_str())) {

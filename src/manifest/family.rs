@@ -197,7 +197,7 @@ impl Family {
             title: format!("{}: {operation}", self.title),
             summary: self.summary.clone(),
             toolset: self.toolset.clone(),
-            core: false,
+            core: None,
             operation: operation.clone(),
             effect: floor.max(self.treat_as),
             input,

@@ -13,6 +13,7 @@ pub mod family;
 mod functions;
 pub mod handed_on;
 pub mod raw;
+pub mod route;
 pub(crate) mod shapes;
 mod shipped;
 pub mod spec;

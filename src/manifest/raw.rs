@@ -36,9 +36,9 @@ pub(super) struct RawTool {
     /// Groups tools, such as `ec2`.
     #[schemars(regex(pattern = r"^[a-z0-9_]{1,40}$"))]
     pub(super) toolset: String,
-    /// Listed by default. All others are called by their operation, through a family, or by their name.
-    #[serde(default)]
-    pub(super) core: bool,
+    /// Listed by default; all others are called by their operation, through a family, or by their name. Default: only what
+    /// lies in one's own folders is listed.
+    pub(super) core: Option<bool>,
     /// The AWS operation, such as `ec2:TerminateInstances`.
     pub(super) operation: String,
     /// The least harm it does. Never below IAM's access level of the operation.

@@ -40,8 +40,8 @@ pub struct Tool {
     pub summary: String,
     /// Groups tools, such as `ec2`.
     pub toolset: String,
-    /// Listed by default.
-    pub core: bool,
+    /// Listed by default; `None`: where it lies in one's own folders.
+    pub core: Option<bool>,
     /// The operation it calls.
     pub operation: OperationId,
     /// The least harm it does; a preview can raise it.

@@ -17,7 +17,7 @@ use crate::config::{Account, TicketConfig};
 /// Levels of structures that are told.
 const DEPTH: usize = 2;
 
-/// All tools and families of a catalog as clients see them, by name.
+/// The tools and families of a catalog that are made known to clients, by name.
 ///
 /// # Errors
 /// Where a model can't be read; the catalog was compiled against the same models, so this means a damaged binary.
@@ -27,7 +27,8 @@ pub fn listings(
     accounts: &[Account],
     tickets: Option<&TicketConfig>,
 ) -> Result<Vec<ToolListing>, SchemaError> {
-    let tools = catalog.tools().map(|tool| of_tool(tool, models, accounts, tickets));
+    let listed = catalog.tools().filter(|tool| catalog.is_listed(&tool.name));
+    let tools = listed.map(|tool| of_tool(tool, models, accounts, tickets));
     let families = catalog.families().map(|family| Ok(of_family(family, accounts, tickets)));
     tools.chain(families).collect()
 }

@@ -52,7 +52,7 @@ impl Desk for Pipeline {
     }
 
     fn tool(&self, name: &str) -> Option<ToolListing> {
-        self.listings().iter().find(|tool| tool.name == name).cloned()
+        self.listing(name)
     }
 
     async fn handle(

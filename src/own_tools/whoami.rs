@@ -1,11 +1,14 @@
 //! `whoami`: for whom the agent acts, where, and by which rules.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{Sheet, arguments, store_failed};
 use crate::call::refused::Refused;
 use crate::call::request::ToolRequest;
+use crate::manifest::catalog::Catalog;
 use crate::pipeline::World;
 use crate::policy::circumstances::counted;
 
@@ -21,6 +24,24 @@ pub(super) fn sheet() -> Sheet {
         arguments: json!({}),
         required: &[],
     }
+}
+
+/// How many tools each toolset has, and how many of them are listed.
+fn toolsets(catalog: &Catalog) -> Value {
+    let mut sets: BTreeMap<&str, (u32, u32)> = BTreeMap::new();
+    for tool in catalog.tools() {
+        let (all, listed) = sets.entry(&tool.toolset).or_default();
+        *all += 1;
+        *listed += u32::from(catalog.is_listed(&tool.name));
+    }
+    let sets: Map<String, Value> = sets
+        .into_iter()
+        .map(|(name, (all, listed))| (name.to_owned(), json!({ "tools": all, "listed": listed })))
+        .collect();
+    json!({
+        "toolsets": sets,
+        "not_listed": "are called by their operation, through a family; `find_operations` tells which and how",
+    })
 }
 
 pub(super) async fn serve(request: &ToolRequest, world: &World) -> Result<(Value, String), Refused> {
@@ -70,6 +91,7 @@ pub(super) async fn serve(request: &ToolRequest, world: &World) -> Result<(Value
         },
         "policy": policies.describe(),
         "policy_digest": policies.digest(),
+        "tools": toolsets(&world.catalog),
         "manifests_digest": world.catalog.digest(),
         "approvals_console": config.http.as_ref().map(|http| http.origin()),
         "plan_lifetime_seconds": world.config.limits.plan_ttl.as_secs(),

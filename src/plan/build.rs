@@ -2,13 +2,16 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::canary::Canary;
+use super::chain::{Chain, EarlierStep, PlannedStep};
 use super::filed::{DryRun, Obligation, PlanContent, PlannedAccount, PlannedPoint, Undoes};
 use super::identity::Identity;
-use super::{blast, change_set, changes, dry_run, effects, points, undo};
+use super::{blast, chain, change_set, changes, dry_run, effects, points, undo};
 use crate::approval::ask::Asker;
 use crate::aws::models::Models;
 use crate::aws::redact::{Direction, redact};
@@ -16,9 +19,9 @@ use crate::call::refused::{Code, Refused};
 use crate::call::resolve::ResolvedCall;
 use crate::call::validate::{Intention, ValidatedCall};
 use crate::digest::Digest;
-use crate::names::{OperationId, PlanId};
+use crate::names::{Effect, OperationId, PlanId};
 use crate::policy::decide::PermittedCall;
-use crate::ports::{Clock, Cloud, CredentialsNote, Store};
+use crate::ports::{Clock, Cloud, CredentialsNote, StepsAsked, Store};
 use crate::text::escape::shows_as_itself;
 
 /// The longest text a person is asked to type, in characters.
@@ -58,6 +61,8 @@ pub struct Workbench<'a> {
     pub clock: &'a Arc<dyn Clock>,
     /// Who is told that a preview takes its time.
     pub asker: &'a dyn Asker,
+    /// How long steps of chains are remembered.
+    pub chain: Duration,
 }
 
 impl fmt::Debug for Workbench<'_> {
@@ -83,6 +88,9 @@ pub async fn build(
     let dependents = blast::count(call.call(), with.cloud).await?;
     effects::refuse(call.call(), &dependents)?;
     let mut raised = effects::raise(call.call(), &dependents);
+    let chained = Chained::look(call.call(), &dependents, &arguments, identity.id(), with).await?;
+    let so_far = raised.iter().map(|raise| raise.to).fold(call.effect(), Effect::max);
+    raised.extend(chain::raised(&chained.chains, so_far));
     let warnings = effects::warnings(call.call(), &dependents);
     let worst = raised.iter().map(|raise| raise.to).max().unwrap_or(call.effect());
     let known = match call.call().targets() {
@@ -100,7 +108,7 @@ pub async fn build(
     let worst = raised.iter().map(|raise| raise.to).max().unwrap_or(call.effect());
     let call = call.with_preview(worst, known)?;
     let tried = dry_run::run(call.call(), identity.id(), &arguments, with.cloud, with.canary).await?;
-    let found = Found { dependents, raised, warnings, points, undo, undoes, dry_run: tried, change_set };
+    let found = Found { chained, dependents, raised, warnings, points, undo, undoes, dry_run: tried, change_set };
     let sheet = Sheet::new(&call, &arguments, identity, with, found).await?;
     Ok(Plan { call, arguments, sheet: Some(sheet) })
 }
@@ -122,8 +130,61 @@ impl Plan {
     }
 }
 
+/// What a call is in chains of steps.
+struct Chained {
+    steps: Vec<PlannedStep>,
+    chains: Vec<Chain>,
+    besides: Vec<EarlierStep>,
+}
+
+impl Chained {
+    /// Looks into what was done before; where that can't be read there is no plan.
+    async fn look(
+        call: &ResolvedCall,
+        dependents: &[super::filed::Dependents],
+        arguments: &Value,
+        plan: &PlanId,
+        with: &Workbench<'_>,
+    ) -> Result<Self, Refused> {
+        let steps = chain::of_call(call, dependents, &shown(call, arguments, with)?);
+        if steps.is_empty() {
+            return Ok(Self { steps, chains: Vec::new(), besides: Vec::new() });
+        }
+        let (caller, now) = (call.call().caller(), with.clock.now());
+        let asked = StepsAsked {
+            agent: caller.agent.clone(),
+            human: caller.human.clone(),
+            account: call.call().account().id.clone(),
+            since: since(now, with.chain),
+            own: plan.clone(),
+        };
+        let found = with.store.steps(&asked, now).await.map_err(|error| {
+            let message = "what was done before to the same things can't be read from the store";
+            Refused::new(Code::Internal, message, "tell an operator; then try again")
+                .with_operator_detail(error.to_string())
+        })?;
+        let chains = chain::recognise(&steps, &found.taken);
+        let besides = chain::besides(&steps, found.open);
+        Ok(Self { steps, chains, besides })
+    }
+}
+
+/// From when on steps are part of chains.
+pub fn since(now: Timestamp, chain: Duration) -> Timestamp {
+    SignedDuration::try_from(chain).ok().and_then(|chain| now.checked_sub(chain).ok()).unwrap_or(Timestamp::MIN)
+}
+
+/// The arguments as they can be shown.
+fn shown(call: &ResolvedCall, arguments: &Value, with: &Workbench<'_>) -> Result<Value, Refused> {
+    redact(with.models, &call.call().spec().operation, Direction::Input, arguments).map_err(|error| {
+        Refused::new(Code::PreviewFailed, "the arguments can't be shown", "tell an operator")
+            .with_operator_detail(error.to_string())
+    })
+}
+
 /// What the preview found out.
 struct Found {
+    chained: Chained,
     dependents: Vec<super::filed::Dependents>,
     raised: Vec<super::filed::Raised>,
     warnings: Vec<String>,
@@ -145,10 +206,7 @@ impl Sheet {
         let resolved = call.call();
         let validated = resolved.call();
         let spec = validated.spec();
-        let shown = redact(with.models, &spec.operation, Direction::Input, arguments).map_err(|error| {
-            Refused::new(Code::PreviewFailed, "the arguments can't be shown", "tell an operator")
-                .with_operator_detail(error.to_string())
-        })?;
+        let shown = shown(resolved, arguments, with)?;
         let reader = resolved.reader(with.cloud).await?;
         let request = reader.sign(&spec.operation, &shown).await.map_err(|error| {
             Refused::new(Code::PreviewFailed, format!("the request can't be built: {error}"), "correct the arguments")
@@ -174,6 +232,9 @@ impl Sheet {
             operation: spec.operation.clone(),
             effect: call.effect(),
             raised: found.raised,
+            steps: found.chained.steps,
+            chains: found.chained.chains,
+            besides: found.chained.besides,
             warnings: found.warnings,
             arguments_digest: Digest::of("countersign.arguments.v1", arguments).map_err(|e| fault(&e))?,
             changes: changes::rows(resolved, &shown)?,

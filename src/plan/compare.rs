@@ -28,6 +28,8 @@ pub fn same(fresh: &PlanContent, filed: &FiledPlan) -> Result<(), Refused> {
             now.state = before.state.clone();
         }
     }
+    // Who else plans something is told, and judged only when it is done.
+    fresh.besides = filed.content.besides.clone();
     let unreadable = |error: &dyn std::fmt::Display| {
         Refused::new(Code::PlanNotUsable, "the plan can't be compared with its preview", "make a new preview")
             .with_operator_detail(error.to_string())
@@ -77,6 +79,8 @@ fn refusal(filed: &FiledPlan, found: Vec<Difference>) -> Refused {
         (Code::PlanMismatch, "this call is not the one that was previewed")
     } else if begins("policy") || begins("manifest") {
         (Code::PlanMismatch, "the policy or the manifest changed since the preview")
+    } else if begins("chains") {
+        (Code::Drift, "another step about the same thing was taken since the preview")
     } else {
         (Code::Drift, "things changed at AWS since the preview")
     };

@@ -6,6 +6,7 @@ use super::filed::{Dependents, Raised};
 use crate::aws::iam::EscalationPath;
 use crate::call::refused::{Code, Refused};
 use crate::call::resolve::ResolvedCall;
+use crate::manifest::expression::Expression;
 
 /// Known ways to more permissions that are named.
 const MOST_PATHS: usize = 4;
@@ -78,6 +79,11 @@ pub(super) fn seen(call: &ResolvedCall, dependents: &[Dependents]) -> Value {
         .map(|t| json!({ "id": t.id, "arn": t.arn, "state": t.state, "tags": t.tags, "protected": t.protected }))
         .collect();
     json!({ "arguments": call.call().arguments(), "targets": targets, "dependents": dependents })
+}
+
+/// True where a condition is met, or can't be evaluated.
+pub(super) fn holds(when: &Expression, context: &Value) -> bool {
+    when.search(context).map_or(true, |found| truthy(&found))
 }
 
 /// JMESPath's own notion of truth: null, false, and empty texts, lists and objects are false.

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::chain::{Chain, EarlierStep, PlannedStep};
 pub use super::change_set::{ChangeSet, ResourceChange};
 pub use super::changes::Change;
 use super::kept::{Kept, Undone};
@@ -115,6 +116,15 @@ pub struct PlanContent {
     pub effect: Effect,
     /// What raised the effect.
     pub raised: Vec<Raised>,
+    /// What it does to which things.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<PlannedStep>,
+    /// The chains of steps that it goes on with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chains: Vec<Chain>,
+    /// What other open plans would do to the same things, as it was when this one was made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub besides: Vec<EarlierStep>,
     /// What the person is warned of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -384,6 +394,8 @@ pub(crate) mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::names::StepKind;
+    use crate::plan::chain::ChainKind;
 
     /// A plan with something in every part.
     pub(crate) fn sample() -> PlanContent {
@@ -402,6 +414,25 @@ pub(crate) mod tests {
             operation: OperationId::new("ec2", "TerminateInstances"),
             effect: Effect::Irreversible,
             raised: vec![Raised { to: Effect::Irreversible, because: "its disks are instance store".into() }],
+            steps: vec![PlannedStep {
+                is: StepKind::Delete,
+                of: "arn:aws:ec2:eu-central-1:210987654321:instance/i-0123456789abcdef0".into(),
+            }],
+            chains: vec![Chain {
+                kind: ChainKind::TakeApart,
+                thing: "arn:aws:ec2:eu-central-1:210987654321:instance/i-0123456789abcdef0".into(),
+                step: 2,
+                is: StepKind::Delete,
+                worst: Effect::Destructive,
+                earlier: vec![EarlierStep {
+                    plan: PlanId::from_outside("plan-01jc0000000000000000000000"),
+                    is: StepKind::Unprotect,
+                    of: "arn:aws:ec2:eu-central-1:210987654321:instance/i-0123456789abcdef0".into(),
+                    effect: Effect::Destructive,
+                    at: at("2026-01-02T09:50:00Z"),
+                }],
+            }],
+            besides: Vec::new(),
             warnings: vec!["its security group lets everybody in".into()],
             arguments: json!({ "InstanceIds": ["i-0123456789abcdef0"] }),
             arguments_digest: Digest::of_bytes("t", b"arguments"),

@@ -3,6 +3,7 @@
 pub mod blast;
 pub mod build;
 pub mod canary;
+pub mod chain;
 pub mod change_set;
 pub mod changes;
 pub mod compare;

@@ -30,6 +30,9 @@ pub fn structured(content: &PlanContent, digest: Digest) -> Value {
         "expires_at": content.expires_at,
         "effect": content.effect,
         "raised": content.raised,
+        "steps": content.steps,
+        "chains": content.chains,
+        "other_open_plans": content.besides,
         "warnings": content.warnings,
         "account": content.account,
         "region": content.region,
@@ -166,6 +169,11 @@ pub fn full(content: &PlanContent, digest: Digest) -> String {
     for raised in &content.raised {
         lines.push(format!("  raised      to {}: {}", raised.to, raised.because));
     }
+    for chain in &content.chains {
+        lines.push(format!("  chain       {}", chain.words()));
+        lines.extend(chain.earlier.iter().map(|step| format!("    before    {}, {}", step.words(), step.at)));
+    }
+    lines.extend(content.besides.iter().map(|step| format!("  also open   {}", step.words())));
     for warning in &content.warnings {
         lines.push(format!("  warning     {warning}"));
     }
@@ -306,9 +314,9 @@ pub fn next(content: &PlanContent) -> String {
 
 /// The call that applies a plan.
 pub fn again(content: &PlanContent) -> String {
-    let PlanContent { tool, id, .. } = content;
+    let id = &content.id;
     match &content.undoes {
-        None => format!("call {tool} again with the same arguments, `dry_run: false` and `plan_id: {id}`"),
+        None => format!("repeat this call with the same arguments, `dry_run: false` and `plan_id: {id}`"),
         Some(undoes) => format!(
             "call undo_plan again with the same `plan_id: {}` and reason, `dry_run: false` and `preview_id: {id}`",
             undoes.plan

@@ -43,6 +43,7 @@ mod reader;
 mod records;
 mod schema;
 mod sqlite;
+mod steps;
 mod undo;
 mod writer;
 

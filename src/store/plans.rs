@@ -13,7 +13,7 @@ use sqlx::sqlite::{SqliteQueryResult, SqliteRow};
 use sqlx::{Row, SqliteConnection};
 
 use super::people::PeopleWrite;
-use super::{breakers, checkpoints, counters, failure, grants, people, records, undo};
+use super::{breakers, checkpoints, counters, failure, grants, people, records, steps, undo};
 use crate::audit::event::{Event, What};
 use crate::digest::{Digest, canonical_json};
 use crate::names::{Human, PlanId};
@@ -102,7 +102,7 @@ pub(super) struct Transaction<'a> {
     pub(super) path: &'a Path,
 }
 
-type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
+pub(super) type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
 
 impl Transaction<'_> {
     pub(super) async fn row(&mut self, query: Query<'_>) -> Result<Option<SqliteRow>, StoreError> {
@@ -155,6 +155,7 @@ async fn file(db: &mut Transaction<'_>, plan: &FiledPlan) -> Result<bool, StoreE
         .bind(plan.content.id.as_str())
         .bind(searched(&plan.content));
     db.write(query).await?;
+    steps::file(db, &plan.content).await?;
     Ok(true)
 }
 
@@ -239,6 +240,7 @@ async fn claim(db: &mut Transaction<'_>, claim: &Claim, owner: &str) -> Result<b
     if let Some(undoes) = &plan.content.undoes {
         undo::check(db, &undoes.plan, &claim.plan, claim.now).await?;
     }
+    steps::check(db, claim, &plan).await?;
 
     let query = sqlx::query("UPDATE plans SET state = 'applying', owner = ? WHERE id = ?")
         .bind(owner)
@@ -258,6 +260,7 @@ async fn claim(db: &mut Transaction<'_>, claim: &Claim, owner: &str) -> Result<b
         undo::begin(db, &undoes.plan, &claim.plan).await?;
     }
     counters::take(db, claim).await?;
+    steps::take(db, claim).await?;
     forget_marks(db, claim.now).await?;
     Ok(true)
 }

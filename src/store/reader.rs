@@ -9,13 +9,13 @@ use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteRow};
 
 use super::head::Kept;
-use super::{breakers, checkpoints, counters, failure, grants, people, plans, records, schema};
+use super::{breakers, checkpoints, counters, failure, grants, people, plans, records, schema, steps};
 use crate::approval::people::{Approver, Invitation, Proposal};
 use crate::audit::event::{Head, StoredRecord};
 use crate::digest::Digest;
 use crate::names::PlanId;
 use crate::plan::filed::FiledPlan;
-use crate::ports::{Breaker, Counted, GrantRecord, PlanFilter, StoreError, Tally};
+use crate::ports::{Breaker, Counted, GrantRecord, PlanFilter, StepsAsked, StepsFound, StoreError, Tally};
 
 /// A view of a store that changes nothing, not even where the record was tampered with.
 #[derive(Clone, Debug)]
@@ -111,6 +111,12 @@ impl Reader {
             Some(row) => counters::tally(row, who, &self.path),
             None => Err(failure::unreadable(&self.path, "the counters", "there is no answer")),
         }
+    }
+
+    /// Steps about things, as [`crate::ports::Store::steps`] has it.
+    pub async fn steps(&self, asked: &StepsAsked, now: Timestamp) -> Result<StepsFound, StoreError> {
+        let rows = self.rows(steps::select(asked, now)).await?;
+        steps::found(&rows, &asked.own, &self.path)
     }
 
     /// All open breakers, oldest first.

@@ -8,11 +8,12 @@ use super::failure;
 use crate::ports::StoreError;
 
 /// Each brings the tables from the version that is its index to the next one. Never change one that was released.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("../../migrations/0001_plans_grants_and_record.sql"),
     include_str!("../../migrations/0002_counters_and_breakers.sql"),
     include_str!("../../migrations/0003_second_person.sql"),
     include_str!("../../migrations/0004_undo.sql"),
+    include_str!("../../migrations/0005_steps.sql"),
 ];
 
 /// Runs what is missing; where nothing is, this reads one number.

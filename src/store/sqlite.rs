@@ -26,7 +26,9 @@ use crate::digest::Digest;
 use crate::names::{Human, PlanId, ProposalId};
 use crate::plan::filed::{FiledPlan, PlanState};
 use crate::plan::kept::{self, Undone};
-use crate::ports::{Breaker, BreakerScope, Claim, Counted, GrantRecord, PlanFilter, Store, StoreError, Tally};
+use crate::ports::{
+    Breaker, BreakerScope, Claim, Counted, GrantRecord, PlanFilter, StepsAsked, StepsFound, Store, StoreError, Tally,
+};
 
 /// Plans, grants, counters, breakers and the record, in one database file that several processes may share.
 ///
@@ -198,6 +200,10 @@ impl Store for SqliteStore {
 
     async fn tally(&self, who: &Counted, now: Timestamp) -> Result<Tally, StoreError> {
         self.reader.tally(who, now).await
+    }
+
+    async fn steps(&self, asked: &StepsAsked, now: Timestamp) -> Result<StepsFound, StoreError> {
+        self.reader.steps(asked, now).await
     }
 
     async fn open_breaker(&self, breaker: Breaker, event: Event) -> Result<bool, StoreError> {

@@ -17,6 +17,7 @@ fn client(url: &str) -> Client {
 fn client_with(aws: AwsConfig, call_timeout: Duration) -> Client {
     let limits = LimitsConfig {
         plan_ttl: Duration::from_secs(900),
+        chain: Duration::from_secs(86_400),
         approval_ttl: Duration::from_secs(900),
         confirmation_timeout: Duration::from_secs(240),
         call_timeout,

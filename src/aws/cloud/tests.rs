@@ -34,6 +34,7 @@ fn config(url: &str, folder: &std::path::Path) -> Config {
         },
         limits: LimitsConfig {
             plan_ttl: Duration::from_secs(900),
+            chain: Duration::from_secs(86_400),
             approval_ttl: Duration::from_secs(900),
             confirmation_timeout: Duration::from_secs(240),
             call_timeout: Duration::from_secs(20),

@@ -11,6 +11,7 @@ use super::words::{LINE, code_line, count, effect, left, moment, name, prose, pr
 use super::{back, change, decide, details, story};
 use crate::console::standing::Standing;
 use crate::names::{Effect, Stage};
+use crate::plan::chain::Chain;
 use crate::plan::filed::{Dependents, DryRun, FiledPlan, PlanContent, PlanState, Undo};
 
 /// What a plan's page shows.
@@ -135,6 +136,10 @@ fn glance(page: &PlanPage) -> Markup {
     html! {
         section.glance aria-labelledby="glance" {
             h2 #glance { "At a glance" }
+            @for chain in &content.chains { (self::chain(chain)) }
+            @for other in &content.besides {
+                p.note.warn { strong { "Another open plan " } (prose_line(&other.words(), LINE)) }
+            }
             @for (target, part) in content.not_known() {
                 p.note.warn {
                     strong { "Not known: " } (code_line(&part.what, 60)) " of " (code_line(&target.id, 80)) ": " (prose_line(&part.why, LINE))
@@ -150,6 +155,15 @@ fn glance(page: &PlanPage) -> Markup {
                 div { dt { "Did AWS try it?" } dd { (dry_run(content)) } }
                 div { dt { "Whose credentials?" } dd { (credentials(content)) } }
             }
+        }
+    }
+}
+
+fn chain(chain: &Chain) -> Markup {
+    html! {
+        div.note.warn {
+            strong { "This is the " } (prose_line(&chain.words(), LINE)) "."
+            ul { @for step in &chain.earlier { li { (moment(step.at)) ": " (prose_line(&step.words(), LINE)) } } }
         }
     }
 }

@@ -98,7 +98,7 @@ fn tool(scopes: &[(&[&str], &[&str])]) -> Tool {
         title: String::new(),
         summary: String::new(),
         toolset: String::new(),
-        core: false,
+        core: None,
         operation: OperationId::new("dynamodb", "DeleteTable"),
         effect: Effect::Irreversible,
         input: Vec::new(),

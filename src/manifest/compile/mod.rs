@@ -10,6 +10,7 @@ mod preview;
 mod structure;
 
 pub(super) use facts::DRY_RUN;
+pub(super) use structure::LISTS;
 
 /// Begins the comments of a manifest that ask a person to decide something. As long as there is one it isn't taken.
 pub(super) const UNDECIDED: &str = "decide:";

@@ -27,6 +27,9 @@ const COMMON: [&str; 8] = ["account", "region", "reason", "dry_run", "plan_id", 
 /// Names of the server's own tools.
 const RESERVED: [&str; 5] = ["find_operations", "list_plans", "plan_status", "undo_plan", "whoami"];
 
+/// What the configuration can name besides toolsets, to say which tools are listed.
+pub(in crate::manifest) const LISTS: [&str; 2] = ["all", "core"];
+
 /// Operators of conditions. None of those that hold where the key is absent, such as `StringNotEquals` and `...IfExists`.
 const OPERATORS: [&str; 12] = [
     "ArnEquals",
@@ -54,6 +57,13 @@ const READS_CHANGE_NOTHING: &str = "it changes nothing";
 pub(super) fn compile(raw: RawTool, report: &mut Report<'_>) -> Option<Tool> {
     name("/tool", &raw.tool, report);
     name("/toolset", &raw.toolset, report);
+    if LISTS.contains(&raw.toolset.as_str()) {
+        report.at(
+            "/toolset",
+            format!("`{}` is no toolset, but which tools are listed", raw.toolset),
+            "give it another name",
+        );
+    }
     if RESERVED.contains(&raw.tool.as_str()) {
         report.at("/tool", format!("`{}` is one of the server's own tools", raw.tool), "give it another name");
     }

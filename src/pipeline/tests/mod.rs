@@ -12,7 +12,7 @@ use crate::approval::ask::{Answer, Prompt};
 use crate::audit::record::Answered;
 use crate::aws::iam::IamFacts;
 use crate::call::request::{Caller, ClientInfo};
-use crate::config::{Environment, ManifestsConfig, Profile};
+use crate::config::{Environment, Profile};
 use crate::document::Source;
 use crate::names::{Agent, CallId, Human, SessionId};
 use crate::plan::filed::PlanState;
@@ -127,7 +127,7 @@ async fn desk_of(cloud: FakeCloud, store: Option<Arc<dyn Store>>, more: &str) ->
         None => Arc::new(SqliteStore::open(&folder.path().join("countersign.db")).await.unwrap()),
     };
     let (models, iam) = (Models::embedded().unwrap(), IamFacts::embedded().unwrap());
-    let catalog = Catalog::load(&ManifestsConfig::default(), &models, &iam).unwrap();
+    let catalog = Catalog::load(&config.manifests, &models, &iam).unwrap();
     let clock = FixedClock::default();
     let policies = policies(&config, &catalog, Profile::Standard, Vec::new());
     let pipeline = Pipeline::new(World {
@@ -484,6 +484,7 @@ async fn aws_s_own_refusal_is_passed_on_and_uses_the_plan_up() {
     assert_eq!(plans[0].state, PlanState::Failed);
 }
 
+mod chains;
 mod change_sets;
 mod edges;
 mod people;

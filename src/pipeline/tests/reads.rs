@@ -113,8 +113,8 @@ async fn an_agent_asks_for_what_it_needs() {
     let through_a_family = json!({
         "account": "shop-dev", "operation": OBJECTS, "arguments": { "Bucket": "orders" }, "query": "length(Contents)",
     });
-    let refused = desk.call("aws_read", through_a_family, &Person::never_asked()).await;
-    assert_eq!(code(refused), Code::InvalidArguments, "it has its own tool");
+    let counted = desk.call("aws_read", through_a_family, &Person::never_asked()).await;
+    assert_eq!(succeeded(counted)["result"], 3, "it is its own tool's call");
     let before = desk.cloud.sent().len();
     for (query, told) in
         [("Contnts[].Key", "there is no `Contnts` here; did you mean `Contents`?"), ("Contents[", "at character")]

@@ -8,6 +8,7 @@ mod listing;
 mod people;
 mod record;
 mod settle;
+mod steps;
 
 use std::path::PathBuf;
 
@@ -124,6 +125,7 @@ fn claim(plan: &FiledPlan, grants: &[&GrantRecord]) -> Claim {
         who: counted(plan),
         resources: 1,
         budgets: BudgetsConfig::default(),
+        steps_since: Timestamp::MIN,
     }
 }
 

@@ -16,6 +16,7 @@ mod t13_expiry;
 mod t14_ignored_dry_run;
 mod t15_crash;
 mod t16_at_once;
+mod t17_steps;
 mod t18_record;
 mod t19_secrets;
 mod t20_arguments;

@@ -1,0 +1,221 @@
+//! 17: delete and recreate in steps, each harmless-looking alone. The incident in three dresses: a stack, a service, and
+//! eleven small steps; and the chain told to the person where the steps are permitted one by one.
+
+use countersign::sandbox::{DEV, PROD, Sandbox};
+
+use super::*;
+use crate::support::clouds::{create_table, root_call, table_exists};
+use crate::support::{NEWEST, OLDER, sandbox, with};
+
+const REASON: &str = "the environment is rebuilt cleanly";
+
+fn prod(arguments: Value) -> Value {
+    with(&arguments, json!({ "account": "shop-prod", "reason": REASON }))
+}
+
+fn family(operation: &str, arguments: Value) -> Value {
+    prod(json!({ "operation": operation, "arguments": arguments }))
+}
+
+/// A session at the seeded sandbox, whose person types whatever a form asks for.
+async fn obedient(sandbox: &Sandbox) -> (Installation, Session) {
+    let installation = Installation::before_sandbox(sandbox);
+    let session = Session::start(&installation, OLDER[1].clone(), Act::Obeys).await;
+    (installation, session)
+}
+
+/// Tries steps one after the other, as far as the agent gets; each must stop at the second person.
+async fn all_stop_at_the_second_person(steps: &[(&str, Value)]) {
+    let (installation, session) = obedient(sandbox().await).await;
+    let mut wrong = Vec::new();
+    for (tool, arguments) in steps {
+        let what = arguments["operation"].as_str().unwrap_or(tool);
+        let preview = session.call(tool, arguments.clone()).await;
+        let Some(plan) = preview.structured()["plan_id"].as_str() else {
+            wrong.push(format!("{what} has no preview: {:#}", preview.structured()));
+            continue;
+        };
+        let apply = with(arguments, json!({ "dry_run": false, "plan_id": plan }));
+        let answer = session.call(tool, apply).await;
+        if answer.structured()["error"]["code"] != "needs_second_person" {
+            wrong.push(format!("{what} is not stopped: {:#}", answer.structured()));
+        }
+        // Nor at once, without any preview.
+        let at_once = session.call(tool, with(arguments, json!({ "dry_run": false }))).await;
+        if at_once.result.is_error != Some(true) {
+            wrong.push(format!("{what} at once is not stopped: {:#}", at_once.structured()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_eq!(installation.record().count("intent"), 0);
+}
+
+async fn instance(name: &str) -> String {
+    let filter = json!({ "Filters": [{ "Name": "tag:Name", "Values": [name] }] });
+    let found = root_call(&PROD, "ec2:DescribeInstances", filter).await.unwrap();
+    found["Reservations"][0]["Instances"][0]["InstanceId"].as_str().unwrap().to_owned()
+}
+
+/// What the seeded environment of production is like, as far as these steps would change it.
+async fn environment() -> Value {
+    let mut all = json!({});
+    for (operation, arguments, part) in [
+        ("cloudformation:DescribeStacks", json!({ "StackName": "shop-orders" }), "/Stacks/0/StackStatus"),
+        ("autoscaling:DescribeAutoScalingGroups", json!({}), "/AutoScalingGroups/0/DesiredCapacity"),
+        ("dynamodb:DescribeTable", json!({ "TableName": "orders" }), "/Table/TableStatus"),
+        ("dynamodb:DescribeTable", json!({ "TableName": "carts" }), "/Table/DeletionProtectionEnabled"),
+        ("rds:DescribeDBInstances", json!({}), "/DBInstances/0/DeletionProtection"),
+        ("s3:GetBucketVersioning", json!({ "Bucket": "shop-orders-prod-receipts" }), "/Status"),
+        (
+            "ec2:DescribeInstances",
+            json!({ "InstanceIds": [instance("orders-web-1").await] }),
+            "/Reservations/0/Instances/0/State",
+        ),
+        ("logs:DescribeLogGroups", json!({}), "/logGroups"),
+    ] {
+        let found =
+            root_call(&PROD, operation, arguments.clone()).await.unwrap_or_else(|error| panic!("{operation}: {error}"));
+        let part = found.pointer(part).unwrap_or_else(|| panic!("{operation} {found:#}")).clone();
+        all[format!("{operation} {arguments}")] = part;
+    }
+    all
+}
+
+#[tokio::test]
+async fn t17_eleven_small_steps_end_at_the_second_person() {
+    sandbox().await;
+    let before = environment().await;
+    let web = instance("orders-web-1").await;
+    let stop = |tool: &'static str| (tool, prod(json!({ "InstanceIds": [web] })));
+    all_stop_at_the_second_person(&[
+        (
+            "autoscaling_set_desired_capacity",
+            prod(json!({ "AutoScalingGroupName": "shop-orders-web", "DesiredCapacity": 0 })),
+        ),
+        ("rds_modify_db_instance", prod(json!({ "DBInstanceIdentifier": "shop-orders", "DeletionProtection": false }))),
+        ("dynamodb_update_table", prod(json!({ "TableName": "carts", "DeletionProtectionEnabled": false }))),
+        (
+            "s3_put_bucket_versioning",
+            prod(
+                json!({ "Bucket": "shop-orders-prod-receipts", "VersioningConfiguration": { "Status": "Suspended" } }),
+            ),
+        ),
+        ("aws_change", family("cloudwatch:DisableAlarmActions", json!({ "AlarmNames": ["orders-errors"] }))),
+        ("aws_change", family("logs:DeleteRetentionPolicy", json!({ "logGroupName": "/shop/orders" }))),
+        stop("ec2_stop_instances"),
+        stop("ec2_terminate_instances"),
+        ("dynamodb_delete_table", prod(json!({ "TableName": "orders" }))),
+        // Through the family too, where the tool isn't listed or the agent would rather not use it.
+        ("aws_change", family("cloudformation:DeleteStack", json!({ "StackName": "shop-orders" }))),
+        (
+            "aws_change",
+            family(
+                "ec2:RunScheduledInstances",
+                json!({ "ScheduledInstanceId": "sci-1", "LaunchSpecification": { "ImageId": "ami-1" } }),
+            ),
+        ),
+    ])
+    .await;
+    assert_eq!(environment().await, before);
+}
+
+#[tokio::test]
+async fn t17_a_stack_is_neither_deleted_nor_made_anew_by_an_agent_alone() {
+    sandbox().await;
+    let before = environment().await;
+    let stack = json!({ "StackName": "shop-orders" });
+    all_stop_at_the_second_person(&[
+        ("cloudformation_delete_stack", prod(stack.clone())),
+        ("aws_change", family("cloudformation:DeleteStack", stack.clone())),
+    ])
+    .await;
+    // Making it anew: refused too, or there is nothing to make.
+    let (_, session) = obedient(sandbox().await).await;
+    let create = with(&stack, json!({ "TemplateBody": "{\"Resources\": {}}" }));
+    let made = session
+        .call("aws_change", with(&family("cloudformation:CreateStack", create), json!({ "dry_run": false })))
+        .await;
+    assert_eq!(made.result.is_error, Some(true), "{:#}", made.structured());
+    assert_eq!(environment().await, before);
+}
+
+#[tokio::test]
+async fn t17_a_service_is_neither_scaled_to_nothing_nor_deleted_by_an_agent_alone() {
+    sandbox().await;
+    let cluster = json!({ "clusterName": "t17-shop" });
+    root_call(&PROD, "ecs:CreateCluster", cluster).await.unwrap();
+    let task = json!({
+        "family": "t17-orders", "containerDefinitions": [{ "name": "orders", "image": "orders:1", "memory": 64 }],
+    });
+    root_call(&PROD, "ecs:RegisterTaskDefinition", task).await.unwrap();
+    let service =
+        json!({ "cluster": "t17-shop", "serviceName": "orders", "taskDefinition": "t17-orders", "desiredCount": 2 });
+    root_call(&PROD, "ecs:CreateService", service).await.unwrap();
+    let look = || async {
+        let found =
+            root_call(&PROD, "ecs:DescribeServices", json!({ "cluster": "t17-shop", "services": ["orders"] })).await;
+        let service = found.unwrap()["services"][0].clone();
+        json!({ "status": service["status"], "desired": service["desiredCount"] })
+    };
+    let before = look().await;
+    assert_eq!(before, json!({ "status": "ACTIVE", "desired": 2 }));
+    let named = json!({ "cluster": "t17-shop", "service": "orders" });
+    all_stop_at_the_second_person(&[
+        ("ecs_update_service", prod(with(&named, json!({ "desiredCount": 0 })))),
+        ("ecs_delete_service", prod(with(&named, json!({ "force": true })))),
+        ("aws_change", family("ecs:DeleteService", with(&named, json!({ "force": true })))),
+    ])
+    .await;
+    assert_eq!(look().await, before);
+}
+
+#[tokio::test]
+async fn t17_what_is_made_anew_is_judged_by_what_was_deleted_and_the_person_is_told() {
+    sandbox().await;
+    let table = "t17-recreate";
+    create_table(&DEV, table).await;
+    let (installation, session) = obedient(sandbox().await).await;
+    let delete = json!({ "account": "shop-dev", "TableName": table, "reason": REASON });
+    let apply = session.preview("dynamodb_delete_table", &delete).await;
+    session.call("dynamodb_delete_table", apply).await.applied();
+    assert!(!table_exists(&DEV, table).await);
+
+    // In another session, through the family, what alone is a plain write.
+    let session = Session::start(&installation, NEWEST, Act::Declines).await;
+    let create = json!({
+        "TableName": table, "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": [{ "AttributeName": "id", "AttributeType": "S" }],
+        "KeySchema": [{ "AttributeName": "id", "KeyType": "HASH" }],
+    });
+    let create =
+        json!({ "account": "shop-dev", "operation": "dynamodb:CreateTable", "arguments": create, "reason": REASON });
+    let preview = session.call("aws_change", create.clone()).await;
+    let plan = preview.plan_id();
+    let chain = "second step of a delete-and-recreate of `t17-recreate`";
+    assert_eq!(preview.structured()["effect"], "irreversible", "{:#}", preview.structured());
+    assert_eq!(preview.structured()["raised"][0]["because"], chain);
+    assert!(preview.text().contains(chain), "{}", preview.text());
+    let question = session.asked("aws_change", with(&create, json!({ "dry_run": false, "plan_id": plan }))).await;
+    let question = serde_json::to_string(&question).unwrap();
+    assert!(question.contains(&format!("This is the {chain}")), "{question}");
+    assert!(!table_exists(&DEV, table).await);
+    assert_eq!(installation.record().count("intent"), 1);
+}
+
+#[tokio::test]
+async fn t17_what_is_not_listed_can_be_called_with_all_its_guards() {
+    let (installation, session) = obedient(sandbox().await).await;
+    let listed = session.tools().await;
+    assert!(listed.len() < 30 && listed.iter().any(|tool| tool == "aws_change"), "{listed:?}");
+    assert!(!listed.iter().any(|tool| tool == "rds_modify_db_instance"), "{listed:?}");
+    let found = session.call("find_operations", json!({ "query": "rds:ModifyDBInstance" })).await;
+    let told = &found.structured()["operations"][0];
+    assert_eq!(told["tool"], "rds_modify_db_instance", "{told:#}");
+    assert!(told["call"].as_str().unwrap().starts_with("`aws_change`"), "{told:#}");
+    assert!(told["input_schema"]["properties"]["DBInstanceIdentifier"].is_object(), "{told:#}");
+    // An argument that the manifest doesn't have, doesn't exist for the family either.
+    let modify = json!({ "DBInstanceIdentifier": "shop-orders", "MasterUserPassword": "planted-password-1" });
+    let answer = session.call("aws_change", family("rds:ModifyDBInstance", modify)).await;
+    assert!(answer.refused("invalid_arguments").contains("MasterUserPassword"), "{:#}", answer.structured());
+    assert!(!format!("{:?}", installation.record()).contains("planted-password-1"));
+}
