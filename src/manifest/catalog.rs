@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::compile::{self, Draft, Facts, LISTS};
 use super::family::Family;
+use super::shelf::{Head, Shelved};
 use super::shipped;
 use super::spec::ToolSpec;
 use crate::aws::iam::IamFacts;
@@ -30,7 +31,7 @@ const MANIFESTS: Kind =
 /// All tools and families.
 #[derive(Debug)]
 pub struct Catalog {
-    tools: BTreeMap<String, Arc<ToolSpec>>,
+    tools: BTreeMap<String, Shelved>,
     families: BTreeMap<String, Family>,
     declared: HashMap<OperationId, Vec<Declared>>,
     listed: BTreeSet<String>,
@@ -61,7 +62,8 @@ impl Catalog {
     /// name. Everything that is wrong is told at once.
     ///
     /// The shipped ones are not held against the models again: they lie in this binary together with them, and a test has
-    /// done it. That keeps the start fast without trusting anything from outside.
+    /// done it. Where there are no others each is compiled when it is first asked for. That keeps the start fast without
+    /// trusting anything from outside.
     pub fn load(config: &ManifestsConfig, models: &Models, iam: &IamFacts) -> Result<Self, Problems> {
         let facts = Facts { models, iam };
         let mut problems = Problems::new();
@@ -69,21 +71,11 @@ impl Catalog {
         for draft in &mut own {
             draft.tool.core.get_or_insert(true);
         }
-        let replaced = |draft: &Draft| own.iter().any(|own| own.tool.name == draft.tool.name);
-        let mut drafts: Vec<Draft> =
-            compiled(shipped_sources(), None, &mut problems).into_iter().filter(|draft| !replaced(draft)).collect();
-        drafts.extend(own);
         let families = families(false, &mut problems);
-        let checked = compile::seal(drafts);
-        let tools = match checked {
-            Ok(tools) => tools,
-            Err(found) => {
-                problems.extend(found);
-                Vec::new()
-            }
-        };
+        let tools = if own.is_empty() { shelved(&mut problems) } else { among_shipped(own, &mut problems) };
         if problems.is_empty() {
-            check_names(config, &tools, &families, &mut problems);
+            let heads: Vec<&Head> = tools.iter().map(Shelved::head).collect();
+            check_names(config, &heads, &families, &mut problems);
         }
         problems.or(())?;
         Self::assemble(config, tools, families, iam)
@@ -96,7 +88,7 @@ impl Catalog {
         let mut problems = Problems::new();
         let own = from_folders(paths, facts, &mut problems);
         let count = own.len();
-        seal_among_shipped(own, &mut problems);
+        among_shipped(own, &mut problems);
         problems.or(count)
     }
 
@@ -104,7 +96,7 @@ impl Catalog {
     pub fn check_text(path: &str, text: &str, models: &Models, iam: &IamFacts) -> Result<(), Problems> {
         let mut problems = Problems::new();
         let own = compiled(vec![Source::new(path, text)], Some(Facts { models, iam }), &mut problems);
-        seal_among_shipped(own, &mut problems);
+        among_shipped(own, &mut problems);
         problems.or(())
     }
 
@@ -122,19 +114,20 @@ impl Catalog {
 
     fn assemble(
         config: &ManifestsConfig,
-        all: Vec<ToolSpec>,
+        all: Vec<Shelved>,
         families: Vec<Family>,
         iam: &IamFacts,
     ) -> Result<Self, Problems> {
         let offered = |name: &str| !config.disabled.iter().any(|off| off == name);
         let asked = |list: &str| config.toolsets.iter().any(|on| on == list);
-        let listed = |tool: &ToolSpec| {
+        let listed = |tool: &Head| {
             let core = tool.core == Some(true) && (config.toolsets.is_empty() || asked("core"));
             core || asked("all") || asked(&tool.toolset)
         };
         let mut names: Vec<(String, Digest, bool)> = Vec::new();
         let (mut tools, mut shown, mut declared) = (BTreeMap::new(), BTreeSet::new(), HashMap::new());
-        for tool in all {
+        for shelved in all {
+            let tool = shelved.head().clone();
             let offered = offered(&tool.name);
             names.push((tool.name.clone(), tool.digest, offered));
             let declaring: &mut Vec<Declared> = declared.entry(tool.operation.clone()).or_default();
@@ -145,7 +138,7 @@ impl Catalog {
                 if listed(&tool) {
                     shown.insert(tool.name.clone());
                 }
-                tools.insert(tool.name.clone(), Arc::new(tool));
+                tools.insert(tool.name, shelved);
             }
         }
         let families: BTreeMap<String, Family> = families
@@ -162,26 +155,29 @@ impl Catalog {
 
     /// What a tool's name stands for.
     pub fn entry(&self, name: &str) -> Option<Entry<'_>> {
-        let tool = self.tools.get(name).map(Entry::Tool);
+        let tool = self.get(name).map(Entry::Tool);
         tool.or_else(|| self.families.get(name).map(Entry::Family))
     }
 
     /// A tool with a manifest of its own.
     pub fn get(&self, name: &str) -> Option<&Arc<ToolSpec>> {
-        self.tools.get(name)
+        self.tools.get(name)?.spec()
     }
 
     /// The manifest of a tool or family, as it was written.
     pub fn manifest(&self, name: &str) -> Option<&str> {
-        self.entry(name).map(|entry| match entry {
-            Entry::Tool(tool) => &*tool.text,
-            Entry::Family(family) => family.text(),
-        })
+        let tool = self.tools.get(name).map(Shelved::text);
+        tool.or_else(|| self.families.get(name).map(Family::text))
     }
 
-    /// All tools with a manifest of their own, by name.
+    /// All tools with a manifest of their own, by name. This compiles every one of them.
     pub fn tools(&self) -> impl Iterator<Item = &Arc<ToolSpec>> {
-        self.tools.values()
+        self.tools.values().filter_map(Shelved::spec)
+    }
+
+    /// What is known of all tools with a manifest of their own without compiling them, by name.
+    pub fn heads(&self) -> impl Iterator<Item = &Head> {
+        self.tools.values().map(Shelved::head)
     }
 
     /// True where a tool is made known to clients. Whatever isn't can be called all the same: by its name, or by its operation
@@ -207,7 +203,7 @@ impl Catalog {
 
     /// The tools that declare an operation and are not switched off.
     pub fn declared_by(&self, operation: &OperationId) -> impl Iterator<Item = &Arc<ToolSpec>> {
-        self.declaring(operation).iter().filter_map(|declared| self.tools.get(&declared.tool))
+        self.declaring(operation).iter().filter_map(|declared| self.get(&declared.tool))
     }
 
     pub(super) fn declaration(&self, operation: &OperationId) -> Option<&Declared> {
@@ -237,18 +233,34 @@ fn shipped_sources() -> Vec<Source> {
     shipped::TOOLS.iter().map(|(path, text)| Source::new(*path, *text)).collect()
 }
 
-/// Compiles files, side by side: that is most of what a start takes. Their order stays.
-/// Holds manifests against the shipped ones that none of them replaces.
-fn seal_among_shipped(own: Vec<Draft>, problems: &mut Problems) {
+/// The shipped tools, not compiled yet.
+fn shelved(problems: &mut Problems) -> Vec<Shelved> {
+    let mut tools = Vec::new();
+    for source in shipped_sources() {
+        match Shelved::shipped(source.clone()) {
+            Some(tool) => tools.push(tool),
+            None => problems.push(source.problem(0..0, "its head can't be read", "report it")),
+        }
+    }
+    tools
+}
+
+/// Manifests and the shipped ones that none of them replaces, held against each other.
+fn among_shipped(own: Vec<Draft>, problems: &mut Problems) -> Vec<Shelved> {
     let replaced = |draft: &Draft| own.iter().any(|own| own.tool.name == draft.tool.name);
     let mut drafts: Vec<Draft> =
         compiled(shipped_sources(), None, problems).into_iter().filter(|draft| !replaced(draft)).collect();
     drafts.extend(own);
-    if let Err(found) = compile::seal(drafts) {
-        problems.extend(found);
+    match compile::seal(drafts) {
+        Ok(tools) => tools.into_iter().map(|(tool, source)| Shelved::compiled(tool, source)).collect(),
+        Err(found) => {
+            problems.extend(found);
+            Vec::new()
+        }
     }
 }
 
+/// Compiles files, side by side. Their order stays.
 fn compiled(sources: Vec<Source>, facts: Option<Facts<'_>>, problems: &mut Problems) -> Vec<Draft> {
     let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get().min(MOST_THREADS));
     let share = sources.len().div_ceil(threads).max(1);
@@ -304,7 +316,7 @@ fn from_folders(paths: &[PathBuf], facts: Facts<'_>, problems: &mut Problems) ->
 }
 
 /// Names in the configuration that mean nothing would leave something on that was meant to be off.
-fn check_names(config: &ManifestsConfig, tools: &[ToolSpec], families: &[Family], problems: &mut Problems) {
+fn check_names(config: &ManifestsConfig, tools: &[&Head], families: &[Family], problems: &mut Problems) {
     let names = || tools.iter().map(|tool| tool.name.as_str()).chain(families.iter().map(Family::name));
     let toolsets = || {
         let of_families = families.iter().map(Family::toolset);

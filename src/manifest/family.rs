@@ -222,7 +222,6 @@ impl Family {
             output: None,
             docs: None,
             digest: self.digest,
-            text: self.text.clone(),
         }))
     }
 

@@ -15,6 +15,7 @@ pub mod handed_on;
 pub mod raw;
 pub mod route;
 pub(crate) mod shapes;
+pub mod shelf;
 mod shipped;
 pub mod spec;
 pub mod template;

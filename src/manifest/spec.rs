@@ -90,8 +90,6 @@ pub struct Tool {
     pub docs: Option<String>,
     /// Digest of the manifest's text.
     pub digest: Digest,
-    /// The manifest's text.
-    pub text: Box<str>,
 }
 
 impl Tool {

@@ -27,7 +27,8 @@ pub fn listings(
     accounts: &[Account],
     tickets: Option<&TicketConfig>,
 ) -> Result<Vec<ToolListing>, SchemaError> {
-    let listed = catalog.tools().filter(|tool| catalog.is_listed(&tool.name));
+    let listed =
+        catalog.heads().filter(|tool| catalog.is_listed(&tool.name)).filter_map(|tool| catalog.get(&tool.name));
     let tools = listed.map(|tool| of_tool(tool, models, accounts, tickets));
     let families = catalog.families().map(|family| Ok(of_family(family, accounts, tickets)));
     tools.chain(families).collect()

@@ -123,10 +123,9 @@ fn nothing(uri: &str) -> Refused {
 }
 
 fn manifests(world: &World) -> Value {
-    let tools = world.catalog.tools().map(|tool| {
+    let tools = world.catalog.heads().map(|tool| {
         json!({
             "tool": tool.name,
-            "title": tool.title,
             "operation": tool.operation,
             "effect": tool.effect,
             "toolset": tool.toolset,

@@ -29,7 +29,7 @@ pub(super) fn sheet() -> Sheet {
 /// How many tools each toolset has, and how many of them are listed.
 fn toolsets(catalog: &Catalog) -> Value {
     let mut sets: BTreeMap<&str, (u32, u32)> = BTreeMap::new();
-    for tool in catalog.tools() {
+    for tool in catalog.heads() {
         let (all, listed) = sets.entry(&tool.toolset).or_default();
         *all += 1;
         *listed += u32::from(catalog.is_listed(&tool.name));

@@ -80,7 +80,7 @@ impl Vocabulary {
     /// # Errors
     /// As [`Vocabulary::new`].
     pub fn of_catalog(catalog: &Catalog, roles: &[String], groups: &[String]) -> Result<Self, NoVocabulary> {
-        let tools = catalog.tools().map(|tool| ToolWord {
+        let tools = catalog.heads().map(|tool| ToolWord {
             name: tool.name.clone(),
             toolset: tool.toolset.clone(),
             effect: tool.effect,

@@ -138,7 +138,6 @@ fn tool(scopes: &[(&[&str], &[&str])]) -> Tool {
         output: None,
         docs: None,
         digest: Digest::of_bytes("test", b""),
-        text: "".into(),
     }
 }
 

@@ -21,7 +21,8 @@ use super::raw::RawTool;
 use super::spec::{Tool, ToolSpec};
 use crate::aws::iam::IamFacts;
 use crate::aws::models::Models;
-use crate::document::{Document, Problem, Problems};
+use crate::digest::Digest;
+use crate::document::{self, Document, Language, Problem, Problems, Source};
 
 /// What manifests are held against.
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +45,7 @@ impl Draft {
     /// the very models and IAM facts inside the same binary.
     pub(super) fn compile(document: Document, facts: Option<Facts<'_>>) -> Result<Self, Problems> {
         let written = match facts {
-            Some(_) => crate::document::schema::check(&document, &super::raw::tool_schema()),
+            Some(_) => document::schema::check(&document, &super::raw::tool_schema()),
             None => Problems::new(),
         };
         let (raw, left_out) = match document.parse() {
@@ -78,16 +79,27 @@ impl Draft {
 }
 
 /// Holds tools that are fine by themselves against each other, and seals them.
-pub(super) fn seal(drafts: Vec<Draft>) -> Result<Vec<ToolSpec>, Problems> {
+pub(super) fn seal(drafts: Vec<Draft>) -> Result<Vec<(ToolSpec, Source)>, Problems> {
     let problems = partners::check(&drafts);
     problems.or(())?;
-    Ok(drafts.into_iter().map(|draft| ToolSpec::seal(draft.tool)).collect())
+    Ok(drafts.into_iter().map(|draft| (ToolSpec::seal(draft.tool), draft.document.source().clone())).collect())
+}
+
+/// A manifest of this binary, which a test has held against all facts and against the other tools.
+pub(super) fn shipped(source: Source) -> Result<ToolSpec, Problems> {
+    let document = document::read(source, Language::Yaml)?;
+    Ok(ToolSpec::seal(Draft::compile(document, None)?.tool))
+}
+
+/// Names a manifest by its text.
+pub(super) fn digest(text: &str) -> Digest {
+    Digest::of_bytes("countersign.manifest.v1", text.as_bytes())
 }
 
 /// What can be read of a manifest with parts that can't, and the keys of the sections that lack something.
 fn readable(document: &Document) -> Option<(RawTool, Vec<String>)> {
     let stand_ins = json!({ "tool": "unnamed", "title": "-", "summary": "-", "toolset": "unnamed", "effect": "irreversible", "scopes": [] });
-    let (value, left_out) = crate::document::schema::without_misfits(document, &super::raw::tool_schema(), &stand_ins);
+    let (value, left_out) = document::schema::without_misfits(document, &super::raw::tool_schema(), &stand_ins);
     serde::Deserialize::deserialize(&value).ok().map(|raw| (raw, left_out))
 }
 

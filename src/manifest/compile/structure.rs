@@ -8,7 +8,6 @@ use serde_json::{Map, Value};
 
 use super::Report;
 use crate::call::arguments::{CURSOR, QUERY};
-use crate::digest::Digest;
 use crate::manifest::expression::{BadExpression, Expression};
 use crate::manifest::raw::{
     RawDependent, RawDryRun, RawInput, RawLimits, RawRaise, RawRead, RawRefusal, RawScope, RawStep, RawTagsRead,
@@ -136,8 +135,7 @@ pub(super) fn compile(raw: RawTool, report: &mut Report<'_>) -> Option<Tool> {
         limits,
         output: output.flatten(),
         docs: raw.docs,
-        digest: Digest::of_bytes("countersign.manifest.v1", report.document.source().text().as_bytes()),
-        text: report.document.source().text().into(),
+        digest: super::digest(report.document.source().text()),
     })
 }
 
