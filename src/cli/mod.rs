@@ -127,6 +127,11 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// The command line as it is, for its manual, its completions, and for tests of what is written about it.
+pub fn command_line() -> clap::Command {
+    Cli::command()
+}
+
 /// One call is hardly work for a processor: more threads than processors only hand it around.
 fn workers() -> usize {
     std::thread::available_parallelism().map_or(2, |processors| processors.get().clamp(2, 4))
@@ -154,8 +159,8 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Breaker(args) => breaker::run(args, || wiring::configuration(config)).await,
         Command::Sandbox(args) => sandbox::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Demo(args) => demo::run(args).await,
-        Command::Completions(args) => completions::run(&args, Cli::command()),
-        Command::Man(args) => man::run(&args, Cli::command()),
+        Command::Completions(args) => completions::run(&args, command_line()),
+        Command::Man(args) => man::run(&args, command_line()),
     }
 }
 

@@ -21,6 +21,7 @@ mod clients;
 mod console;
 mod demo;
 mod doctor;
+mod handbook;
 mod http;
 mod notify;
 mod policies;
