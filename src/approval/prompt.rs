@@ -77,7 +77,7 @@ pub fn of(content: &PlanContent, digest: Digest, expected: &str) -> Prompt {
         plan: content.id.clone(),
         digest,
         text: lines.join("\n"),
-        field_label: format!("Type {expected} to allow this"),
+        field_label: format!("To allow this, type exactly: {expected}"),
         expected: expected.to_owned(),
     }
 }
@@ -241,7 +241,7 @@ fn headline(content: &PlanContent) -> String {
         several => format!(", {several} targets{tagged}"),
     };
     format!(
-        "{} ({}{count}) in {} account {}, {}",
+        "{} ({}{count}) in {} account {}, {}.",
         content.title,
         content.effect.word().to_uppercase(),
         stage,
@@ -252,10 +252,10 @@ fn headline(content: &PlanContent) -> String {
 
 fn undo(content: &PlanContent) -> String {
     match &content.undo {
-        Undo::None { reason, .. } => format!("It can't be undone: {reason}"),
-        Undo::Recipe { tool, loses, .. } if loses.is_empty() => format!("It can be undone with {tool}"),
+        Undo::None { reason, .. } => format!("It can't be undone: {}.", reason.trim_end_matches('.')),
+        Undo::Recipe { tool, loses, .. } if loses.is_empty() => format!("It can be undone with {tool}."),
         Undo::Recipe { tool, loses, .. } => {
-            format!("It can be undone with {tool}, but for: {}", loses.join(", "))
+            format!("It can be undone with {tool}, but for: {}.", loses.join(", "))
         }
     }
 }

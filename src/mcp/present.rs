@@ -54,7 +54,7 @@ fn refusal(refused: &Refused) -> CallToolResult {
     if let (Some(members), false) = (error.as_object_mut(), refused.data.is_null()) {
         members.insert("data".into(), refused.data.clone());
     }
-    let text = format!("refused ({}): {}\nwhat to do: {}", refused.code.word(), refused.message, refused.hint);
+    let text = format!("refused ({}): {}.\nWhat to do: {}", refused.code.word(), refused.message, refused.hint);
     let mut result = CallToolResult::error(vec![ContentBlock::text(text)]);
     result.structured_content = Some(json!({ "error": error }));
     result

@@ -96,7 +96,7 @@ async fn an_unknown_tool_is_a_recorded_refusal() {
             [
               {
                 "type": "text",
-                "text": "refused (unknown_tool): there is no tool `no_such_tool`\nwhat to do: ask the person"
+                "text": "refused (unknown_tool): there is no tool `no_such_tool`.\nWhat to do: ask the person"
               }
             ]
             "#);
