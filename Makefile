@@ -4,7 +4,7 @@ CARGO ?= cargo
 PYTHON ?= python3
 export PYTHON
 
-.PHONY: help venv node clients build demo test tools bench conformance packs-check ci lint fmt clean-venv
+.PHONY: help venv node clients build demo inspect test tools bench conformance packs-check ci lint fmt clean-venv
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -42,6 +42,10 @@ build: ## the release binary, target/release/countersign
 demo: .venv/.sandbox ## the story of the incident, played against a local cloud
 	$(CARGO) build --bin countersign
 	target/debug/countersign demo
+
+inspect: .venv/.sandbox tests/inspector/node_modules/.installed ## the MCP Inspector's page on a server before a local cloud; Ctrl-C ends it
+	$(CARGO) build --bin countersign
+	scripts/inspect.sh
 
 # Without cvc5 the proofs about policies are skipped, without `make clients` what asks clients, and both say so.
 test: venv node ## all tests
