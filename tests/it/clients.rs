@@ -5,10 +5,10 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use countersign::sandbox::DEV;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::process::Command;
 
-use crate::support::clouds::{create_table, instance_state, run_instance, table_exists};
+use crate::support::clouds::{instance_state, run_instance};
 use crate::support::{Installation, WebServer, repository, sandbox};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_countersign");
@@ -55,43 +55,6 @@ async fn python_sdk_story_over_http() {
 }
 
 #[tokio::test]
-async fn inspector_story() {
-    let sandbox = sandbox().await;
-    let installation = Installation::before_sandbox(sandbox);
-    let table = "inspector-stays";
-    create_table(&DEV, table).await;
-    for era in ["legacy", "modern"] {
-        let inspector = Inspector { installation: &installation, era };
-        // `--strict` fails where a schema is not portable between clients.
-        let tools = inspector.ask("tools/list", &["--strict"]).await;
-        let tools = tools["tools"].as_array().unwrap();
-        let named =
-            |name: &str| tools.iter().find(|tool| tool["name"] == name).unwrap_or_else(|| panic!("{name}: {era}"));
-        assert_eq!(named("dynamodb_delete_table")["annotations"]["destructiveHint"], true);
-        assert_eq!(named("aws_read")["annotations"]["readOnlyHint"], true);
-
-        let instances = inspector.call("ec2_describe_instances", json!({ "account": "shop-dev" })).await;
-        assert!(
-            instances["structuredContent"]["result"]["Instances"][0]["InstanceId"].is_string(),
-            "{era}: {instances:#}"
-        );
-        let delete = json!({ "account": "shop-dev", "TableName": table, "reason": "not used" });
-        let preview = inspector.call("dynamodb_delete_table", delete.clone()).await;
-        let plan = &preview["structuredContent"]["plan_id"];
-        assert!(plan.is_string(), "{era}: {preview:#}");
-        // The Inspector's command line says that it has no forms.
-        let apply = crate::support::with(&delete, json!({ "dry_run": false, "plan_id": plan }));
-        let refused = inspector.call("dynamodb_delete_table", apply).await;
-        assert_eq!(refused["isError"], true, "{era}: {refused:#}");
-        assert_eq!(refused["structuredContent"]["error"]["code"], "elicitation_unavailable", "{era}: {refused:#}");
-        assert!(table_exists(&DEV, table).await, "{era}");
-    }
-    let record = installation.record();
-    assert_eq!(record.refusals(), ["elicitation_unavailable", "elicitation_unavailable"]);
-    assert_eq!(record.count("intent"), 0);
-}
-
-#[tokio::test]
 async fn the_example_client_previews_confirms_and_applies() {
     let example = example("client");
     let installation = Installation::before_sandbox(sandbox().await);
@@ -127,37 +90,6 @@ async fn the_example_client_previews_confirms_and_applies() {
         }
     }
     assert_eq!(installation.record().count("intent"), 3);
-}
-
-/// The Inspector's command line, as a client of one server.
-struct Inspector<'a> {
-    installation: &'a Installation,
-    era: &'static str,
-}
-
-impl Inspector<'_> {
-    async fn ask(&self, method: &str, more: &[&str]) -> Value {
-        let inspector = repository().join("tests/inspector/node_modules/.bin/mcp-inspector");
-        let node = repository().join(".venv/bin/node");
-        assert!(inspector.exists() && node.exists(), "the MCP Inspector is not installed: run `make node`");
-        let mut command = Command::new(node);
-        // The Inspector takes `--config` for itself.
-        let config = format!("COUNTERSIGN_CONFIG={}", self.installation.config().display());
-        command.arg(inspector).args(["--cli", "-e", &config, BINARY, "serve", "--protocol-era", self.era]);
-        command.args(["--format", "json", "--method", method]).args(more);
-        command.env("HOME", self.installation.folder());
-        let (code, out) = run(command).await;
-        assert!(method != "tools/list" || code == Some(0), "{out}");
-        // What precedes the JSON are notes for people.
-        let start = out.find('{').unwrap_or_else(|| panic!("{method}: {out}"));
-        let mut values = serde_json::Deserializer::from_str(&out[start..]).into_iter::<Value>();
-        let mut value = values.next().unwrap().unwrap_or_else(|error| panic!("{method}: {error}: {out}"));
-        value["result"].take()
-    }
-
-    async fn call(&self, tool: &str, arguments: Value) -> Value {
-        self.ask("tools/call", &["--tool-name", tool, "--tool-args-json", &arguments.to_string()]).await
-    }
 }
 
 /// Runs a program to its end; its exit code, and all that it printed.

@@ -23,6 +23,7 @@ mod demo;
 mod doctor;
 mod handbook;
 mod http;
+mod inspector;
 mod notify;
 mod policies;
 mod readme;
