@@ -383,7 +383,7 @@ mod tests {
             ("stepfunctions:CreateStateMachine", json!({ "roleArn": ROLE })),
             ("apigateway:PutIntegration", json!({ "credentials": ROLE })),
             ("lambda:CreateFunction", json!({ "FunctionName": "f", "Role": "arn:aws:iam::111122223333:user/ann" })),
-            ("ec2:RunInstances", json!({ "LaunchTemplate": { "LaunchTemplateId": "lt-1" } })),
+            ("ec2:RequestSpotFleet", json!({ "LaunchTemplate": { "LaunchTemplateId": "lt-1" } })),
             (
                 "sns:SetPlatformApplicationAttributes",
                 json!({ "PlatformApplicationArn": "t", "Attributes": { "SuccessFeedbackRoleArn": ROLE } }),

@@ -203,7 +203,7 @@ mod tests {
         assert_eq!(tool, "ec2_hibernate_instances");
         assert_eq!(Value::Object(arguments), json!({ "InstanceIds": ids }));
         let told = routed(&all, "aws_change", stop(json!({ "InstanceIds": ids }))).unwrap_err();
-        insta::assert_snapshot!(told, @"several tools call `ec2:StopInstances`, and these arguments don't tell which is meant; call one of `ec2_hibernate_instances`, `ec2_stop_instances` by its name");
+        insta::assert_snapshot!(told, @"several tools call `ec2:StopInstances`, and these arguments don't tell which is meant");
         let off = catalog(&ManifestsConfig { disabled: vec!["ec2_hibernate_instances".to_owned()], ..config });
         let hibernate = stop(json!({ "InstanceIds": ids, "Hibernate": true }));
         let (tool, arguments) = routed(&off, "aws_change", hibernate).unwrap().unwrap();

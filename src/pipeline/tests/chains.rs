@@ -135,8 +135,8 @@ async fn a_family_s_call_is_a_step_about_the_names_in_its_arguments() {
     assert_eq!(plan["chains"][0]["thing"], "PROD-Orders");
     // By the name of an ARN too, and the other way round.
     desk.terminated().await;
-    let names = json!({ "Resources": ["x"], "ResourceId": INSTANCE });
-    let plan = desk.preview("aws_change", with_family("backup:StartRestoreJob", names.clone())).await;
+    let names = json!({ "RecoveryPointArn": INSTANCE, "Metadata": {} });
+    let plan = desk.preview("aws_change", with_family("backup:StartRestoreJob", names)).await;
     assert_eq!(plan["chains"], json!([]), "it starts something, and takes nothing");
 }
 

@@ -30,18 +30,17 @@ async fn a_dry_run_goes_only_to_an_endpoint_that_knows_what_it_is() {
 
 #[tokio::test]
 async fn a_family_reads_what_no_manifest_declares_and_never_goes_around_one() {
-    let cloud = cloud().answers("ec2:DescribeVpcs", json!({ "Vpcs": [{ "VpcId": "vpc-1" }] }));
+    let cloud = cloud().answers("ec2:DescribeDhcpOptions", json!({ "DhcpOptions": [{ "DhcpOptionsId": "dopt-1" }] }));
     let desk = desk_with(cloud, None).await;
     let person = Person::never_asked();
     let read = |operation: &str| json!({ "operation": operation, "arguments": {}, "account": "shop-dev" });
-    let answer = succeeded(desk.call("aws_read", read("ec2:DescribeVpcs"), &person).await);
-    assert_eq!(answer["result"]["Vpcs"][0]["VpcId"], "vpc-1");
+    let answer = succeeded(desk.call("aws_read", read("ec2:DescribeDhcpOptions"), &person).await);
+    assert_eq!(answer["result"]["DhcpOptions"][0]["DhcpOptionsId"], "dopt-1");
     for (operation, expected) in [
-        ("ec2:DescribeInstances", "ec2_describe_instances"),
-        ("ec2:TerminateInstances", "ec2_terminate_instances"),
+        ("ec2:TerminateInstances", "aws_change"),
         ("ec2:DescribeVpcz", "DescribeVpcs"),
         ("secretsmanager:GetSecretValue", "secret"),
-        ("ec2:DeleteVpc", "aws_change"),
+        ("ec2:DeleteDhcpOptions", "aws_change"),
     ] {
         let Answered::Refused(refused) = desk.call("aws_read", read(operation), &person).await else {
             panic!("{operation} was let through")
@@ -54,20 +53,20 @@ async fn a_family_reads_what_no_manifest_declares_and_never_goes_around_one() {
 
 #[tokio::test]
 async fn the_family_of_changes_counts_as_destructive() {
-    let cloud = cloud().answers("ec2:DeleteVpc", json!({}));
+    let cloud = cloud().answers("ec2:DeleteDhcpOptions", json!({}));
     let desk = desk_with(cloud, None).await;
     let change = |account: &str| {
-        let arguments = json!({ "VpcId": "vpc-0123456789abcdef0" });
-        json!({ "operation": "ec2:DeleteVpc", "arguments": arguments, "account": account, "reason": "unused" })
+        let arguments = json!({ "DhcpOptionsId": "dopt-0123456789abcdef0" });
+        json!({ "operation": "ec2:DeleteDhcpOptions", "arguments": arguments, "account": account, "reason": "unused" })
     };
     let plan = desk.preview("aws_change", change("shop-prod")).await;
     assert_eq!(plan["effect"], "destructive");
-    let person = Person::types("ec2:DeleteVpc in shop-prod");
+    let person = Person::types("ec2:DeleteDhcpOptions in shop-prod");
     let refused = desk.call("aws_change", apply(change("shop-prod"), &plan), &person).await;
     assert_eq!(code(refused), Code::NeedsSecondPerson);
     desk.nothing_changed();
     let plan = desk.preview("aws_change", change("shop-dev")).await;
-    let person = Person::types("ec2:DeleteVpc in shop-dev");
+    let person = Person::types("ec2:DeleteDhcpOptions in shop-dev");
     assert_eq!(
         succeeded(desk.call("aws_change", apply(change("shop-dev"), &plan), &person).await)["status"],
         "applied"

@@ -219,7 +219,7 @@ async fn where_tags_can_mean_production_a_call_without_targets_may_be_about_it()
     let text = "[[tags]]\ntag = \"env\"\nvalue = \"prod*\"\nstage = \"prod\"\n";
     let desk = desk_of(cloud(), None, text).await;
     let volume = json!({
-        "account": "shop-dev", "operation": "ec2:DeleteVolume", "arguments": { "VolumeId": "vol-0aaaaaaaa" },
+        "account": "shop-dev", "operation": "ec2:DeleteDhcpOptions", "arguments": { "DhcpOptionsId": "dopt-0aaaaaaaa" },
         "reason": "nobody seems to use it",
     });
     let plan = desk.preview("aws_change", volume.clone()).await;

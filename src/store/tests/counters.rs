@@ -350,7 +350,7 @@ async fn a_database_of_a_version_before_gets_the_new_tables() {
              ALTER TABLE plans DROP COLUMN parked_at; ALTER TABLE plans DROP COLUMN input; \
              ALTER TABLE grants DROP COLUMN kind; ALTER TABLE grants DROP COLUMN signer; \
              DROP INDEX plans_stuck; ALTER TABLE plans DROP COLUMN kept; ALTER TABLE plans DROP COLUMN undone; \
-             PRAGMA user_version = 1",
+             DROP TABLE steps; PRAGMA user_version = 1",
         )
         .await;
     assert!(crate::store::Reader::open(&place.path()).await.is_err());

@@ -33,7 +33,12 @@ fn asked(agent: &str, human: &str) -> StepsAsked {
 
 async fn kinds(store: &SqliteStore, agent: &str, human: &str) -> (Vec<StepKind>, Vec<StepKind>) {
     let StepsFound { taken, open } = store.steps(&asked(agent, human), after(120)).await.unwrap();
-    let kinds = |steps: Vec<crate::plan::chain::EarlierStep>| steps.into_iter().map(|step| step.is).collect();
+    // Those of one moment come in any order.
+    let kinds = |steps: Vec<crate::plan::chain::EarlierStep>| {
+        let mut kinds: Vec<StepKind> = steps.into_iter().map(|step| step.is).collect();
+        kinds.sort_by_key(|kind| format!("{kind:?}"));
+        kinds
+    };
     (kinds(taken), kinds(open))
 }
 
