@@ -314,9 +314,12 @@ pub fn next(content: &PlanContent) -> String {
 
 /// The call that applies a plan.
 pub fn again(content: &PlanContent) -> String {
-    let id = &content.id;
+    let PlanContent { tool, id, .. } = content;
     match &content.undoes {
-        None => format!("repeat this call with the same arguments, `dry_run: false` and `plan_id: {id}`"),
+        None => format!(
+            "make the call that was previewed ({tool}, or its family) again with the same arguments, `dry_run: false` \
+             and `plan_id: {id}`"
+        ),
         Some(undoes) => format!(
             "call undo_plan again with the same `plan_id: {}` and reason, `dry_run: false` and `preview_id: {id}`",
             undoes.plan

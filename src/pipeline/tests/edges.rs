@@ -37,7 +37,7 @@ async fn a_family_reads_what_no_manifest_declares_and_never_goes_around_one() {
     let answer = succeeded(desk.call("aws_read", read("ec2:DescribeDhcpOptions"), &person).await);
     assert_eq!(answer["result"]["DhcpOptions"][0]["DhcpOptionsId"], "dopt-1");
     for (operation, expected) in [
-        ("ec2:TerminateInstances", "aws_change"),
+        ("ec2:TerminateInstances", "ec2_terminate_instances"),
         ("ec2:DescribeVpcz", "DescribeVpcs"),
         ("secretsmanager:GetSecretValue", "secret"),
         ("ec2:DeleteDhcpOptions", "aws_change"),

@@ -298,5 +298,5 @@ async fn plan_status_tells_what_is_missing_and_returns_when_it_is_there() {
     desk.sign(&plan, GrantKind::Approval, "dana").await.unwrap();
     let status = waiting.await.unwrap();
     assert_eq!(status["waits_for"], json!([]));
-    assert!(status["next"].as_str().unwrap().starts_with("everything it needs is there: "), "{status}");
+    assert!(status["next"].as_str().unwrap().contains("needs is there"), "{status}");
 }
