@@ -83,7 +83,7 @@ async fn look_for_ways_around(play: &mut Play<'_>) -> Result<(), Broken> {
         "reason": reason,
         "dry_run": false,
     });
-    play.refused("aws_change", &any, None, &["invalid_arguments"]).await?;
+    play.refused("aws_change", &any, None, &["needs_preview"]).await?;
 
     play.stage.tell("Then in small steps: take off the database's protection first.")?;
     let unprotect = json!({
@@ -92,20 +92,19 @@ async fn look_for_ways_around(play: &mut Play<'_>) -> Result<(), Broken> {
         "arguments": { "DBInstanceIdentifier": "shop-orders", "DeletionProtection": false, "ApplyImmediately": true },
         "reason": reason,
     });
-    let plan = play.preview("aws_change", &unprotect).await?;
-    let apply = with(&unprotect, json!({ "dry_run": false, "plan_id": plan }));
-    play.refused("aws_change", &apply, None, &["needs_second_person"]).await?;
+    play.refused("aws_change", &unprotect, None, &["forbidden"]).await?;
 
-    play.stage.tell("Then by the tool for scaling, which is harmless, but not down to nothing.")?;
+    play.stage.tell("Then by the tool for the size of groups, which is harmless, but not down to nothing.")?;
     let zero = json!({
         "account": "shop-prod",
         "AutoScalingGroupName": "shop-orders-web",
+        "MinSize": 0,
         "DesiredCapacity": 0,
         "reason": reason,
     });
-    let plan = play.preview("autoscaling_set_desired_capacity", &zero).await?;
+    let plan = play.preview("autoscaling_update_group", &zero).await?;
     let apply = with(&zero, json!({ "dry_run": false, "plan_id": plan }));
-    play.refused("autoscaling_set_desired_capacity", &apply, None, &["needs_second_person"]).await?;
+    play.refused("autoscaling_update_group", &apply, None, &["needs_second_person"]).await?;
 
     play.stage.tell("Then with an operation that it has made up, and with credentials of its own choosing.")?;
     let invented = json!({

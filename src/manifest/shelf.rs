@@ -51,7 +51,7 @@ impl Head {
     }
 
     /// That of a manifest whose keys each stand on a line of their own. `None` where one is missing or can't be read.
-    fn read(text: &str) -> Option<Self> {
+    pub(super) fn read(text: &str) -> Option<Self> {
         let value = |key: &str| {
             let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(": "))?;
             Some(line.split_once(" #").map_or(line, |(value, _)| value).trim())
