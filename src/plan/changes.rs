@@ -42,13 +42,21 @@ pub fn rows(call: &ResolvedCall, shown: &Value) -> Result<Vec<Change>, Refused> 
                         .with_operator_detail(error.to_string())
                 })
             };
-            let (before, after) = (side(&row.before)?, side(&row.after)?);
+            let (before, after) = (whole(side(&row.before)?), whole(side(&row.after)?));
             if before != after {
                 found.push(Change { target: target.id.clone(), what: row.what.clone(), before, after });
             }
         }
     }
     Ok(found)
+}
+
+/// JMESPath counts in floating point; nobody has 1.0 instances.
+fn whole(value: Value) -> Value {
+    match value.as_f64().filter(|number| value.is_f64() && number.fract() == 0.0) {
+        Some(number) => format!("{number:.0}").parse::<i64>().map_or(value, Value::from),
+        None => value,
+    }
 }
 
 impl Change {
@@ -72,6 +80,12 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn whole_numbers_are_told_as_such() {
+        let told = [json!(1.0), json!(-3.0), json!(0.5), json!(1e300), json!(7), json!("1.0")].map(whole);
+        assert_eq!(told, [json!(1), json!(-3), json!(0.5), json!(1e300), json!(7), json!("1.0")]);
+    }
 
     #[test]
     fn lines_tell_what_was_there_from_what_was_not() {

@@ -19,7 +19,7 @@ def leave_with_parent():
 
 def name_resources_as_aws_does():
     """Where ministack asks for permission on "*", and AWS on resources: a list of everything of a kind is about every
-    resource of the kind, and the tags of a table are about the table."""
+    resource of the kind, the tags of a table or a topic are about it, and so is what is done with a backup."""
     from ministack.core import iam_actions
 
     everything = {
@@ -30,7 +30,8 @@ def name_resources_as_aws_does():
 
     def resource_of(body):
         try:
-            arn = json.loads(body or b"{}").get("ResourceArn")
+            given = json.loads(body or b"{}")
+            arn = given.get("ResourceArn") or given.get("BackupArn")
         except (ValueError, AttributeError):
             return None
         return arn if isinstance(arn, str) else None
@@ -43,6 +44,9 @@ def name_resources_as_aws_does():
             return everything[action].format(region=region, account=account)
         if found == "*" and service == "dynamodb":
             return resource_of(body) or found
+        if found == "*" and service == "sns":
+            arn = params.get("ResourceArn", found)
+            return arn[0] if isinstance(arn, list) else arn
         return found
 
     iam_actions.extract_resource_arn = resource_arn
