@@ -110,8 +110,8 @@ async fn things() -> Vec<Thing> {
     let region = json!({ "LocationConstraint": "eu-central-1" });
     let bucket = json!({ "Bucket": "t06-hostile", "CreateBucketConfiguration": region });
     root_call(&DEV, "s3:CreateBucket", bucket).await.unwrap();
-    // The sandbox knows no way to name a `*` in a policy.
-    let key = hostile(300).replace('*', "_");
+    // The sandbox knows no way to name these in a policy.
+    let key = hostile(300).replace(['*', '['], "_");
     let object = json!({ "Bucket": "t06-hostile", "Key": key, "Body": BASE64.encode("a") });
     root_call(&DEV, "s3:PutObject", object).await.unwrap();
     let arguments = json!({ "Bucket": "t06-hostile", "Key": key });
