@@ -254,19 +254,19 @@ async fn cases() -> Vec<Case> {
         ),
         case(
             "aws_read",
-            "sqs:ListQueues",
+            "sqs:GetQueueUrl",
             "scopes-queue",
             "shop-orders",
-            |_| json!({}),
-            ("sqs:GetQueueUrl", |name| json!({ "QueueName": name })),
+            |name| json!({ "QueueName": name }),
+            ("sqs:ListQueues", |_| json!({})),
         ),
         case(
             "aws_change",
-            "logs:DeleteLogGroup",
+            "logs:CreateLogStream",
             "scopes-log",
             "shop-orders",
-            |name| json!({ "logGroupName": name }),
-            ("logs:PutRetentionPolicy", |name| json!({ "logGroupName": name, "retentionInDays": 1 })),
+            |name| json!({ "logGroupName": name, "logStreamName": "one" }),
+            ("logs:DeleteLogGroup", |name| json!({ "logGroupName": name })),
         ),
     ]
 }

@@ -87,6 +87,17 @@ async fn t06_reads_show_what_they_are_made_of() {
     assert_eq!(read.structured()["result"]["Instances"][0]["Tags"][0]["Value"], hostile(256));
     let same: Value = serde_json::from_str(read.text()).unwrap();
     assert_eq!(&same, read.structured());
+
+    let region = json!({ "LocationConstraint": "eu-central-1" });
+    let bucket = json!({ "Bucket": "t06-hostile", "CreateBucketConfiguration": region });
+    root_call(&DEV, "s3:CreateBucket", bucket).await.unwrap();
+    let object = json!({ "Bucket": "t06-hostile", "Key": hostile(300), "Body": BASE64.encode("a") });
+    root_call(&DEV, "s3:PutObject", object).await.unwrap();
+    let arguments = json!({ "account": "shop-dev", "Bucket": "t06-hostile" });
+    let listed = session.call("s3_list_objects", arguments).await;
+    hides_nothing(listed.text());
+    assert_eq!(listed.structured()["result"]["Contents"][0]["Key"], hostile(300));
+    assert_eq!(&serde_json::from_str::<Value>(listed.text()).unwrap(), listed.structured());
 }
 
 async fn instance(name: &str) -> String {
@@ -107,16 +118,6 @@ async fn things() -> Vec<Thing> {
         tool: "ec2_terminate_instances",
         arguments: json!({ "InstanceIds": [instance("ended").await] }),
     }];
-    let region = json!({ "LocationConstraint": "eu-central-1" });
-    let bucket = json!({ "Bucket": "t06-hostile", "CreateBucketConfiguration": region });
-    root_call(&DEV, "s3:CreateBucket", bucket).await.unwrap();
-    // The sandbox knows no way to name these in a policy.
-    let key = hostile(300).replace(['*', '['], "_");
-    let object = json!({ "Bucket": "t06-hostile", "Key": key, "Body": BASE64.encode("a") });
-    root_call(&DEV, "s3:PutObject", object).await.unwrap();
-    let arguments = json!({ "Bucket": "t06-hostile", "Key": key });
-    things.push(Thing { what: "key of an object", tool: "s3_delete_object", arguments });
-
     let table = json!({
         "TableName": "t06-hostile", "BillingMode": "PAY_PER_REQUEST",
         "AttributeDefinitions": [{ "AttributeName": "id", "AttributeType": "S" }],
