@@ -19,7 +19,6 @@ const MANIFESTS: &str = "manifests";
 
 static DELETE_STACK: &str = include_str!("../../tool-manifests/cloudformation/cloudformation_delete_stack.yaml");
 static UPDATE_STACK: &str = include_str!("../../tool-manifests/cloudformation/cloudformation_update_stack.yaml");
-static DELETE_TABLE: &str = include_str!("../../tool-manifests/dynamodb/dynamodb_delete_table.yaml");
 
 const CREDENTIALS_FILE: &str = "credentials";
 
@@ -74,29 +73,13 @@ pub(super) fn write_config(folder: &Path, endpoint: &str) -> Result<(), SandboxE
 }
 
 /// Writes the manifests of the tools that the emulator needs others of: it forgets the service roles of stacks, without
-/// which the shipped tools refuse to delete and update them, and it doesn't know whose backup a call names, so that no
-/// narrowed credentials can look at one.
+/// which the shipped tools refuse to delete and update them.
 pub(super) fn write_manifests(folder: &Path) -> Result<(), SandboxError> {
     let manifests = folder.join(MANIFESTS);
     std::fs::create_dir_all(&manifests).map_err(SandboxError::io(format!("make `{}`", manifests.display())))?;
     write_whole(&manifests, "cloudformation_delete_stack.yaml", &without_refusal(DELETE_STACK), 0o644)?;
-    write_whole(&manifests, "cloudformation_update_stack.yaml", &without_refusal(UPDATE_STACK), 0o644)?;
-    write_whole(&manifests, "dynamodb_delete_table.yaml", &backups_by_table(DELETE_TABLE), 0o644)
+    write_whole(&manifests, "cloudformation_update_stack.yaml", &without_refusal(UPDATE_STACK), 0o644)
 }
-
-/// The deletion of tables with its backup looked at by the table's name.
-fn backups_by_table(text: &str) -> String {
-    let lines = text.lines().map(|line| match line.trim_start().starts_with("usable: ") {
-        true => LISTED_BACKUP,
-        false => line,
-    });
-    let note = "# Written by `countersign sandbox`: as shipped, but for how the backup is seen to be usable; the emulator\n\
-                # doesn't know whose backup `DescribeBackup` names, and refuses it to narrowed credentials.\n";
-    lines.fold(note.to_owned(), |text, line| text + line + "\n")
-}
-
-/// The last backup with the name of a recovery point.
-const LISTED_BACKUP: &str = r#"    usable: { operation: dynamodb:ListBackups, with: { TableName: "{target}" }, when: "BackupSummaries[?starts_with(BackupName, 'cs-')] | [-1].BackupStatus == 'AVAILABLE'" }"#;
 
 /// A manifest without its section `refuse`.
 fn without_refusal(text: &str) -> String {
@@ -201,10 +184,6 @@ mod tests {
             assert_eq!(left.len(), lines, "{left:?}");
             assert!(left[0] == "refuse:" && left[1..].iter().all(|line| line.starts_with("  ")), "{left:?}");
         }
-        let own = backups_by_table(DELETE_TABLE);
-        let changed: Vec<&str> =
-            own.lines().skip(2).filter(|line| !DELETE_TABLE.lines().any(|of| of == *line)).collect();
-        assert_eq!(changed, [LISTED_BACKUP]);
     }
 
     #[test]
