@@ -29,7 +29,7 @@
 //! # What holds everywhere
 //!
 //! - Nothing reaches AWS before its intent is on record: a request's record comes before its first read, a change's
-//!   intent before its first byte.
+//!   intent before its first byte, also that of a change set which a preview makes and deletes again.
 //! - Whatever is missing, unreadable, erroring or expired is a refusal.
 //! - Nothing that travels in tool arguments counts as consent, and no argument reaches credentials, endpoint or signing.
 //! - A consent is bound to the digest of the plan. Applying makes the plan *anew* from the world as it is now, and it must
@@ -66,7 +66,7 @@
 //! | [`manifest`] | raw form, compiled form, catalog, families, tool schemas | asks AWS |
 //! | [`call`] | request, validation, targets | decides |
 //! | [`policy`] | Cedar policies: vocabulary, compiled sets, decisions, obligations, reasons, which tools are shown, windows, tags, breakers; [`policy::prove`] proves what must never be permitted | does IO |
-//! | [`plan`] | the preview: blast radius, effects, undo, dry run, digest, comparison with the filed plan | changes anything |
+//! | [`plan`] | the preview: blast radius, effects, what changes, undo, dry run, change sets, digest, comparison with the filed plan | changes anything, but for a change set that it deletes again |
 //! | [`credentials`] | the session policy that narrows a call's credentials to its scopes and targets | holds credentials |
 //! | [`approval`] | asking the person; approvers, passkeys, what people sign and what of it counts; redeeming consent | trusts the client's word for more than the typed text |
 //! | [`roles`] | what an account's roles need for the loaded tools, as templates, and against deployed ones | does IO |

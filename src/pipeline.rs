@@ -232,11 +232,13 @@ impl Pipeline {
         let policies = in_force.now();
         let surroundings =
             Surroundings { config, store: &**store, clock: &**clock, iam: catalog.iam(), policies: in_force };
-        let workbench = Workbench { cloud: &**cloud, models, canary, store, clock, asker, chain: config.limits.chain };
-        let approved = tokio::select! {
+        let (held, mut all_let_go) = tokio::sync::mpsc::channel(1);
+        let chain = config.limits.chain;
+        let workbench = Workbench { cloud: &**cloud, models, canary, store, clock, asker, chain, held: &held };
+        let worked = tokio::select! {
             biased;
-            () = cancel.cancelled() => return Err(cancelled()),
-            approved = async {
+            () = cancel.cancelled() => Err(cancelled()),
+            worked = async {
                 let call = validate(request, catalog, models, &config.accounts, config.ticket.as_ref())?;
                 let identity = identify(&call, asker.resumes(), &**store, &**clock, &config.limits).await?;
                 let undoes = Undoing::agreed(undoing, &identity, call.caller(), &self.world).await?;
@@ -257,9 +259,12 @@ impl Pipeline {
                         Step::Done(self.world.recorder().waiting(&origin, *waiting).await?)
                     }
                 })
-            } => approved?,
+            } => worked,
         };
-        match approved {
+        // A call is not over before what its preview had AWS make is deleted again.
+        drop(held);
+        let _ = all_let_go.recv().await;
+        match worked? {
             Step::Done(recorded) => Ok(recorded),
             Step::Go(approved) => {
                 let plan = approved.plan().sheet().map(|sheet| sheet.content.clone());

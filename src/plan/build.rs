@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use tokio::sync::mpsc::Sender;
 
 use super::canary::Canary;
 use super::chain::{Chain, EarlierStep, PlannedStep};
@@ -63,6 +64,8 @@ pub struct Workbench<'a> {
     pub asker: &'a dyn Asker,
     /// How long steps of chains are remembered.
     pub chain: Duration,
+    /// Held by what goes on although its call may be given up, until it has cleaned up.
+    pub held: &'a Sender<()>,
 }
 
 impl fmt::Debug for Workbench<'_> {

@@ -140,7 +140,12 @@ pub async fn run(call: &ResolvedCall, plan: &PlanId, with: &Workbench<'_>) -> Re
     let stop = CancellationToken::new();
     // Dropped with this future where the request is cancelled: the task then deletes what it made, and ends.
     let _guard = stop.clone().drop_guard();
-    let mut task = tokio::spawn(making.carry_out(stop));
+    let held = with.held.clone();
+    let mut task = tokio::spawn(async move {
+        let done = making.carry_out(stop).await;
+        drop(held);
+        done
+    });
     loop {
         tokio::select! {
             biased;
