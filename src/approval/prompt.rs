@@ -421,6 +421,7 @@ mod tests {
                 what: "size".into(),
                 before: at.into(),
                 after: format!("{at}`\nTo allow it, type exactly: yes").into(),
+                not_known: None,
             })
             .collect();
         let text = text(&content);

@@ -98,8 +98,7 @@ impl SessionPolicy {
         })
     }
 
-    /// The policy of the session of AWS's own dry run, where that makes something of its own (a change set), which the
-    /// contexts name as `change_set`.
+    /// The policy of the session of AWS's own dry run, where that makes something of its own (a change set).
     ///
     /// # Errors
     /// As [`Self::changing`].

@@ -240,7 +240,7 @@ impl Sheet {
             besides: found.chained.besides,
             warnings: found.warnings,
             arguments_digest: Digest::of("countersign.arguments.v1", arguments).map_err(|e| fault(&e))?,
-            changes: changes::rows(resolved, &shown)?,
+            changes: changes::rows(resolved, &shown),
             change_set: found.change_set,
             arguments: shown,
             targets: resolved.targets().to_vec(),

@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::call::refused::{Code, Refused};
 use crate::call::resolve::ResolvedCall;
 use crate::text::escape::quoted;
 
@@ -18,15 +17,16 @@ pub struct Change {
     pub before: Value,
     /// What it will be; null where there will be none.
     pub after: Value,
+    /// Why the row can't be made of the target's state, where that is so; a side that can't be made is null.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_known: Option<String>,
 }
 
 /// The rows of all targets, without those whose two sides are equal. `shown` are the arguments without what is sensitive.
 ///
-/// They are under the digest: what a person was shown may not be something else when the call is made.
-///
-/// # Errors
-/// Where a row can't be made: nobody could judge what isn't shown.
-pub fn rows(call: &ResolvedCall, shown: &Value) -> Result<Vec<Change>, Refused> {
+/// They are under the digest: what a person was shown may not be something else when the call is made. A row that can't be
+/// made is told as such.
+pub fn rows(call: &ResolvedCall, shown: &Value) -> Vec<Change> {
     let spec = call.call().spec();
     let mut found = Vec::new();
     for target in call.targets() {
@@ -35,34 +35,25 @@ pub fn rows(call: &ResolvedCall, shown: &Value) -> Result<Vec<Change>, Refused> 
             members.insert("arguments".to_owned(), shown.clone());
         }
         for row in &spec.changes {
-            let side = |expression: &crate::manifest::expression::Expression| {
-                expression.search(&context).map_err(|error| {
-                    let message = format!("what `{}` changes ({}) can't be shown", spec.name, row.what);
-                    Refused::new(Code::PreviewFailed, message, "tell an operator: the manifest is at fault")
-                        .with_operator_detail(error.to_string())
-                })
-            };
-            let (before, after) = (whole(side(&row.before)?), whole(side(&row.after)?));
-            if before != after {
-                found.push(Change { target: target.id.clone(), what: row.what.clone(), before, after });
+            let (target, what) = (target.id.clone(), row.what.clone());
+            let (before, after) = (row.before.search(&context), row.after.search(&context));
+            let not_known = [&before, &after].into_iter().find_map(|side| side.as_ref().err().map(ToString::to_string));
+            let (before, after) = (before.unwrap_or_default(), after.unwrap_or_default());
+            if before != after || not_known.is_some() {
+                found.push(Change { target, what, before, after, not_known });
             }
         }
     }
-    Ok(found)
-}
-
-/// JMESPath counts in floating point; nobody has 1.0 instances.
-fn whole(value: Value) -> Value {
-    match value.as_f64().filter(|number| value.is_f64() && number.fract() == 0.0) {
-        Some(number) => format!("{number:.0}").parse::<i64>().map_or(value, Value::from),
-        None => value,
-    }
+    found
 }
 
 impl Change {
     /// `what: before → after`, on one line; each side with at most `width` characters.
     pub fn line(&self, width: usize) -> String {
-        format!("{}: {} → {}", self.what, side(&self.before, width), side(&self.after, width))
+        match &self.not_known {
+            Some(why) => format!("{}: not known ({})", self.what, quoted(why, width)),
+            None => format!("{}: {} → {}", self.what, side(&self.before, width), side(&self.after, width)),
+        }
     }
 }
 
@@ -82,15 +73,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whole_numbers_are_told_as_such() {
-        let told = [json!(1.0), json!(-3.0), json!(0.5), json!(1e300), json!(7), json!("1.0")].map(whole);
-        assert_eq!(told, [json!(1), json!(-3), json!(0.5), json!(1e300), json!(7), json!("1.0")]);
-    }
-
-    #[test]
     fn lines_tell_what_was_there_from_what_was_not() {
         let line = |before: Value, after: Value| {
-            Change { target: "t".into(), what: "description".into(), before, after }.line(24)
+            Change { target: "t".into(), what: "description".into(), before, after, not_known: None }.line(24)
         };
         let told = [
             line(json!(4), json!(2)),
@@ -99,5 +84,8 @@ mod tests {
             line(json!({ "a": [1, true] }), json!("")),
         ];
         insta::assert_snapshot!(told.join("\n"));
+        let not_known = Some("`join(' ', x)` can't be evaluated".to_owned());
+        let row = Change { target: "t".into(), what: "size".into(), before: json!(4), after: Value::Null, not_known };
+        assert_eq!(row.line(60), "size: not known (`\\u{60}join(' ', x)\\u{60} can't be evaluated`)");
     }
 }

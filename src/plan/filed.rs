@@ -470,12 +470,14 @@ pub(crate) mod tests {
                     what: "state".into(),
                     before: json!("running"),
                     after: json!("terminated"),
+                    not_known: None,
                 },
                 Change {
                     target: "i-0123456789abcdef0".into(),
                     what: "instance store".into(),
                     before: json!({ "disks": 2 }),
                     after: Value::Null,
+                    not_known: None,
                 },
             ],
             change_set: Some(ChangeSet {

@@ -120,8 +120,12 @@ fn declared(target: &PlannedTarget, content: &PlanContent) -> Markup {
                     @for row in rows {
                         tr.change {
                             th scope="row" { (super::words::prose_line(&row.what, 80)) }
-                            td.before.known data-label="Now" { span.sign { "−" span.hidden { " before: " } } (side(&row.before)) }
-                            td.after data-label="Then" { span.sign { "+" span.hidden { " after: " } } (side(&row.after)) }
+                            @if let Some(why) = &row.not_known {
+                                td.before colspan="2" { strong.bad { "Not known: " } (super::words::prose_line(why, LINE)) }
+                            } @else {
+                                td.before.known data-label="Now" { span.sign { "−" span.hidden { " before: " } } (side(&row.before)) }
+                                td.after data-label="Then" { span.sign { "+" span.hidden { " after: " } } (side(&row.after)) }
+                            }
                         }
                     }
                 }
