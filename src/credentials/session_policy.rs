@@ -384,6 +384,7 @@ impl Target {
                 written.insert(scope);
             }
         }
+        written.extend(with_path(&arn));
         written.insert(arn.clone());
         // a name may have several parts, as a bucket with a key has
         let forms = ["x", "x/x"].map(|name| targets.arn.render_text(&with_names(context, name)));
@@ -398,6 +399,17 @@ impl Target {
         let mut cuts = self.arn.match_indices('/').filter_map(|(at, _)| self.arn.get(..at));
         cuts.find(|holder| has_form(holder, format)).map(str::to_owned)
     }
+}
+
+/// A role's or user's ARN has its path, and calls name it without: within an account the name alone is unique.
+///
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-friendly-names>
+fn with_path(arn: &str) -> Option<String> {
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    let ["arn", _, "iam", "", _, resource] = parts.as_slice() else { return None };
+    let (kind, name) = resource.split_once('/')?;
+    let whole = arn.strip_suffix(resource)?;
+    (!name.contains('/')).then(|| format!("{whole}{kind}/*/{name}"))
 }
 
 /// A context in which the target and everything in the arguments has the same name.

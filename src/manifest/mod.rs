@@ -14,6 +14,8 @@ mod functions;
 pub mod handed_on;
 pub mod raw;
 pub mod route;
+#[cfg(test)]
+pub(crate) mod sample;
 pub(crate) mod shapes;
 pub mod shelf;
 mod shipped;

@@ -158,7 +158,7 @@ fn lack(policies: &[&Policy], need: &Permission, words: [&'static str; 3]) -> Op
     }
     let mut perhaps = None;
     for statement in statements().filter(|one| !one.allows).filter(takes) {
-        if statement.resources.meets(&need.resource) {
+        if statement.resources.meets_name(&need.resource) {
             match conditions(statement, need) {
                 (Verdict::Always, _) if statement.resources.takes(&need.resource) => return Some(Lack::Surely(denied)),
                 (Verdict::Always | Verdict::Sometimes, _) => return Some(Lack::Surely(in_part)),
@@ -329,6 +329,23 @@ impl Matcher {
         match self {
             Self::Any(patterns) => patterns.iter().any(|pattern| covers(pattern, resource)),
             Self::NoneOf(patterns) => !patterns.iter().any(|pattern| meets(pattern, resource)),
+        }
+    }
+
+    /// As [`Self::meets`], where the wildcards of `resource` stand for names: those have no `::` and what follows, by which a
+    /// region's wildcard in a denial, such as in `arn:aws:apigateway:*::/apikeys/*`, would run on into another's name.
+    pub(super) fn meets_name(&self, resource: &str) -> bool {
+        let by_parts = |pattern: &String| {
+            let (one, other): (Vec<&str>, Vec<&str>) =
+                (pattern.splitn(6, ':').collect(), resource.splitn(6, ':').collect());
+            match one.len() == 6 && other.len() == 6 {
+                true => one.iter().zip(other).all(|(one, other)| meets(one, other)),
+                false => meets(pattern, resource),
+            }
+        };
+        match self {
+            Self::Any(patterns) => patterns.iter().any(by_parts),
+            Self::NoneOf(_) => self.meets(resource),
         }
     }
 

@@ -32,6 +32,9 @@ const REQUESTED_REGION: &str = "aws:RequestedRegion";
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-iam-policy-examples.html>
 const REVEALED_BY_GET: [&str; 3] = ["/apikeys", "/apikeys/*", "/usageplans/*/keys*"];
 
+/// The services by whose other actions one becomes more than one is, or makes data unreadable.
+const WIDENED_LAST: [&str; 5] = ["iam", "kms", "organizations", "secretsmanager", "sts"];
+
 /// A role to be made.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Role {
@@ -75,14 +78,17 @@ pub enum NoRole {
     NothingNeeded(&'static str),
     /// AWS's limits are too tight.
     #[error(
-        "the {role} role would need {policies} managed policies, AWS attaches {MOST_POLICIES} at most: load fewer \
-         tools (`toolsets` and `disabled` in `[manifests]`), or cover fewer families (`--families`)"
+        "the {role} role would need {policies} managed policies, AWS attaches {MOST_POLICIES} at most (most of it is for \
+         {heaviest}): make it for some toolsets (`--toolset NAME`, and `toolsets` and `disabled` in `[manifests]`), \
+         for fewer regions, or cover fewer families (`--families`)"
     )]
     TooMany {
         /// Which role.
         role: &'static str,
         /// How many there would be.
         policies: usize,
+        /// The services whose permissions take the most room, for people.
+        heaviest: String,
     },
     /// One statement is too long by itself.
     #[error(
@@ -235,8 +241,23 @@ fn policies(needs: &RoleNeeds, purpose: Purpose, partition: &str, iam: &IamFacts
     policies.retain(|statements| !statements.is_empty());
     match policies.len() + usize::from(needs.managed().is_some()) {
         0..=MOST_POLICIES => Ok(policies.into_iter().map(document).collect()),
-        count => Err(NoRole::TooMany { role: word(purpose), policies: count }),
+        count => Err(NoRole::TooMany { role: word(purpose), policies: count, heaviest: heaviest(needs) }),
     }
+}
+
+/// The services whose permissions take the most room, the heaviest first.
+fn heaviest(needs: &RoleNeeds) -> String {
+    let mut weights: BTreeMap<&str, usize> = BTreeMap::new();
+    for (permission, _) in needs.iter() {
+        *weights.entry(service(&permission.action)).or_default() += permission.action.len() + permission.resource.len();
+    }
+    let mut weights: Vec<(&str, usize)> = weights.into_iter().collect();
+    weights.sort_by_key(|(_, weight)| std::cmp::Reverse(*weight));
+    weights.iter().take(4).map(|(service, _)| format!("`{service}`")).collect::<Vec<_>>().join(", ")
+}
+
+fn service(action: &str) -> &str {
+    action.split(':').next().unwrap_or_default()
 }
 
 /// The permissions grouped: actions that share all else stand together.
@@ -293,18 +314,33 @@ fn boundary(needs: &RoleNeeds, partition: &str, name: &str, account: &Account, i
         }
         Some(family) => Boundary::Managed(managed(partition, family)),
         None => {
-            let actions = compressed(needs.actions(), iam);
-            let exact = document(vec![json!({ "Effect": "Allow", "Action": actions, "Resource": "*" })]);
-            if characters(&exact) <= MOST_CHARACTERS {
-                return own(exact);
-            }
-            let services: BTreeSet<String> = needs
-                .actions()
-                .iter()
-                .map(|action| format!("{}:*", action.split(':').next().unwrap_or_default()))
-                .collect();
-            own(document(vec![json!({ "Effect": "Allow", "Action": services, "Resource": "*" })]))
+            let actions = within(compressed(needs.actions(), iam), MOST_CHARACTERS);
+            own(boundary_of(&actions))
         }
+    }
+}
+
+fn boundary_of(actions: &[String]) -> Value {
+    document(vec![json!({ "Effect": "Allow", "Action": actions, "Resource": "*" })])
+}
+
+/// The actions of a boundary. Where they are too long, those of the service that takes the most room are widened to all of
+/// it, one service after the other; those by which anybody could become more only at last.
+pub(super) fn within(actions: Vec<String>, most: usize) -> Vec<String> {
+    let mut by_service: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for action in actions {
+        by_service.entry(service(&action).to_owned()).or_default().push(action);
+    }
+    loop {
+        let actions: Vec<String> = by_service.values().flatten().cloned().collect();
+        if characters(&boundary_of(&actions)) <= most {
+            return actions;
+        }
+        let room = |actions: &Vec<String>| actions.iter().map(String::len).sum::<usize>();
+        let wide = by_service.iter().filter(|(_, actions)| actions.len() > 1);
+        let widest = wide.max_by_key(|(name, actions)| (!WIDENED_LAST.contains(&name.as_str()), room(actions)));
+        let Some(name) = widest.map(|(name, _)| name.clone()) else { return actions };
+        by_service.insert(name.clone(), vec![format!("{name}:*")]);
     }
 }
 

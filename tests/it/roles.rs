@@ -233,6 +233,11 @@ const WAY_UP: &str = "note: the change role contains `ec2-002`, a known way to m
                       ec2:ModifyInstanceAttribute, ec2:StartInstances, ec2:StopInstances, for ec2_modify_instance, \
                       ec2_start_instances, ec2_stop_instances (https://pathfinding.cloud/paths/ec2-002)";
 
+/// What a tool that is shipped says of itself.
+const OF_STACKS: &str = "note: the change role contains `cloudformation-002`, a known way to more permissions: \
+                         cloudformation:UpdateStack, for cloudformation_update_stack \
+                         (https://pathfinding.cloud/paths/cloudformation-002)";
+
 #[test]
 fn a_role_whose_tools_make_up_a_way_to_more_permissions_is_told() {
     let installation = Installation::before("http://127.0.0.1:9");
@@ -249,7 +254,15 @@ fn a_role_whose_tools_make_up_a_way_to_more_permissions_is_told() {
     let notes: Vec<&str> = ran.err.lines().collect();
     let uncovered = "note: `aws_change` is not covered: AWS will refuse its calls (`--families all` covers it)";
     let without_id = "note: the account has no `external_id` in countersign.toml, so the roles ask for none";
-    assert_eq!(notes, [WAY_UP, uncovered, without_id]);
+    assert_eq!(notes.get(..4), Some(&[OF_STACKS, WAY_UP, uncovered, without_id][..]), "{notes:#?}");
+    assert!(notes.iter().skip(4).all(|note| note.contains("CloudFormation takes 51200 directly")), "{notes:#?}");
+    let narrower = [&arguments[..], &["--toolset", "ec2", "--toolset", "aws"]].concat();
+    let ran = installation.run(&narrower);
+    assert_eq!(ran.err.lines().collect::<Vec<_>>(), [WAY_UP, uncovered, without_id], "{ran:?}");
+    assert!(ran.out.contains("ec2:TerminateInstances") && !ran.out.contains("dynamodb:DeleteTable"), "{}", ran.out);
+    let unknown = installation.run(&[&arguments[..], &["--toolset", "dynamo"]].concat());
+    assert_eq!(unknown.code, Some(2), "{unknown:?}");
+    assert!(unknown.err.contains("there is no toolset `dynamo` (did you mean `dynamodb`?)"), "{unknown:?}");
 
     installation.write("mine/modify.yaml", &format!("{MODIFY}escalates: [ec2-002]\n"));
     let alone = installation.run(&["manifest", "check"]);

@@ -35,6 +35,12 @@ pub(super) struct CheckArgs {
     profile: Option<String>,
 }
 
+impl CheckArgs {
+    pub(super) fn toolsets(&self) -> &[String] {
+        &self.which.toolsets
+    }
+}
+
 /// How an account's deployed roles differ from what the loaded tools and the reading families need; those that differ,
 /// with what they are for. The server's own identity looks, which must be of that account and may read IAM.
 pub(in crate::cli) async fn differences(

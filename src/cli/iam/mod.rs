@@ -49,6 +49,10 @@ struct For {
     /// Whether the roles cover the families' operations, too.
     #[arg(long, value_enum, default_value_t = FamiliesWord::Read)]
     families: FamiliesWord,
+    /// Only for tools of this toolset, which may be given again for others; `aws` are the families. Without it, for all
+    /// that the configuration offers.
+    #[arg(long = "toolset", value_name = "NAME")]
+    toolsets: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -82,9 +86,18 @@ pub(in crate::cli) struct Bench {
 }
 
 impl Bench {
-    fn open(config: Option<&Path>) -> Result<Self, Failure> {
+    /// `toolsets`: only those, where there are any.
+    fn open(config: Option<&Path>, toolsets: &[String]) -> Result<Self, Failure> {
         let (models, iam) = (Models::embedded()?, IamFacts::embedded()?);
-        let config = wiring::configuration(config)?;
+        let mut config = wiring::configuration(config)?;
+        let offered = &mut config.manifests.toolsets;
+        if let Some(name) = toolsets.iter().find(|name| !offered.is_empty() && !offered.contains(name)) {
+            let all = listed(offered.iter().map(String::as_str));
+            return Err(format!("the configuration offers no toolset `{name}`: write one of {all}").into());
+        }
+        if !toolsets.is_empty() {
+            toolsets.clone_into(offered);
+        }
         let catalog = Catalog::load(&config.manifests, &models, &iam)?;
         let cloud = Arc::new(AwsCloud::new(&config, models.clone(), Arc::new(SystemClock)));
         Ok(Self { config, models, iam, catalog, cloud })
@@ -150,7 +163,12 @@ pub(super) fn told(role: &str, escalation: &Escalation<'_>) -> String {
 
 /// Runs the command. `config` is `--config`.
 pub async fn run(args: IamArgs, config: Option<&Path>) -> Result<ExitCode, Failure> {
-    let bench = Bench::open(config)?;
+    let toolsets = match &args.command {
+        IamCommand::Template(args) => args.toolsets(),
+        IamCommand::Check(args) => args.toolsets(),
+        IamCommand::Scope(_) => &[],
+    };
+    let bench = Bench::open(config, toolsets)?;
     match args.command {
         IamCommand::Template(args) => template::run(&args, &bench),
         IamCommand::Scope(args) => scope::run(&args, &bench),

@@ -24,7 +24,18 @@ pub(super) struct TemplateArgs {
     format: FormatWord,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
+impl TemplateArgs {
+    pub(super) fn toolsets(&self) -> &[String] {
+        &self.which.toolsets
+    }
+}
+
+/// Most bytes of a template that CloudFormation takes in a call; from a bucket it takes a megabyte.
+///
+/// <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html>
+const MOST_BYTES_DIRECTLY: usize = 51_200;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum FormatWord {
     /// A CloudFormation template, in JSON.
     Cloudformation,
@@ -89,10 +100,21 @@ pub(super) fn run(args: &TemplateArgs, bench: &Bench) -> Result<ExitCode, Failur
     if account.external_id.is_none() {
         notes.push("the account has no `external_id` in countersign.toml, so the roles ask for none".to_owned());
     }
+    let written = template(account, &roles, args.format.into());
+    let (short, long) = (written.to_string(), format!("{written:#}"));
+    let direct = args.format == FormatWord::Cloudformation && long.len() > MOST_BYTES_DIRECTLY;
+    let text = if direct { short } else { long };
+    if direct && text.len() > MOST_BYTES_DIRECTLY {
+        notes.push(format!(
+            "the template has {} bytes, and CloudFormation takes {MOST_BYTES_DIRECTLY} directly: deploy it from a bucket \
+             (`aws cloudformation deploy --s3-bucket`), or make it for some toolsets (`--toolset`)",
+            text.len()
+        ));
+    }
     for note in notes {
         anstream::eprintln!("note: {note}");
     }
-    writeln!(anstream::stdout().lock(), "{:#}", template(account, &roles, args.format.into()))?;
+    writeln!(anstream::stdout().lock(), "{text}")?;
     Ok(ExitCode::SUCCESS)
 }
 

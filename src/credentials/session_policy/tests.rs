@@ -9,6 +9,7 @@ use crate::aws::Models;
 use crate::config::ManifestsConfig;
 use crate::manifest::catalog::Catalog;
 use crate::manifest::expression::Expression;
+use crate::manifest::sample::Samples;
 use crate::manifest::spec::{Condition, Limits, Targets, UndoWay};
 use crate::names::Effect;
 
@@ -444,17 +445,38 @@ fn who_takes_no_final_snapshot_may_not_make_one() {
     assert!(!makes(&json!({ "DBInstanceIdentifier": "orders", "SkipFinalSnapshot": true })));
 }
 
-/// What every shipped tool's credentials may do. Look at it when a manifest changes.
+/// A tool of each kind: reads, a change by name and by id, wildcards, conditions, a recovery point.
+const SHOWN: [&str; 14] = [
+    "autoscaling_set_desired_capacity",
+    "cloudformation_delete_stack",
+    "cloudformation_describe_stacks",
+    "dynamodb_delete_table",
+    "ec2_describe_instances",
+    "ec2_start_instances",
+    "ec2_stop_instances",
+    "ec2_terminate_instances",
+    "lambda_delete_function",
+    "rds_delete_db_instance",
+    "rds_describe_db_instances",
+    "s3_delete_bucket",
+    "s3_delete_object",
+    "s3_list_objects",
+];
+
+/// What some shipped tools' credentials may do. Look at it when a manifest changes.
 #[test]
-fn the_policies_of_all_shipped_tools() {
+fn the_policies_of_some_shipped_tools() {
     let (models, iam) = (Models::embedded().unwrap(), &*IAM);
     let catalog = Catalog::load(&ManifestsConfig::default(), &models, iam).unwrap();
+    let tools: Vec<&Tool> =
+        catalog.tools().filter(|tool| SHOWN.contains(&tool.name.as_str())).map(|tool| &**tool).collect();
+    assert_eq!(tools.len(), SHOWN.len());
     let arguments = json!({
         "Bucket": "receipts", "Key": "2026/11/*.txt", "DBInstanceIdentifier": "orders",
         "FinalDBSnapshotIdentifier": "orders-final", "StackName": "orders", "FunctionName": "invoice",
     });
     let mut shown = Vec::new();
-    for tool in catalog.tools() {
+    for tool in tools {
         let target = match tool.operation.service() {
             "ec2" => "i-0123456789abcdef0",
             "s3" if tool.name.contains("object") => "receipts/2026/11/*.txt",
@@ -470,4 +492,82 @@ fn the_policies_of_all_shipped_tools() {
         });
     }
     insta::assert_snapshot!(shown.join("\n"));
+}
+
+/// Whatever a tool is called with, its credentials have a policy that fits, that allows nothing but its scopes' actions, and
+/// that in the call's account and region alone.
+#[test]
+fn every_shipped_tool_s_credentials_are_within_its_scopes() {
+    let (models, iam) = (Models::embedded().unwrap(), &*IAM);
+    let catalog = Catalog::load(&ManifestsConfig::default(), &models, iam).unwrap();
+    let region = Region::new("eu-central-1");
+    let samples = Samples { models: &models, iam, account: ACCOUNT, region: &region };
+    let mut wrong = Vec::new();
+    for tool in catalog.tools() {
+        let mut context = samples.context(tool);
+        let policy = |context: &Value, what: &str, of: &dyn Fn(Ground<'_>) -> Result<SessionPolicy, NotScoped>| {
+            compiled(std::slice::from_ref(context), of).map_err(|error| format!("{} {what}: {error}", tool.name))
+        };
+        let changes = tool.effect.needs_preview() || tool.effect.changes();
+        let mut made = vec![(policy(&context, "reads", &|ground| SessionPolicy::reading(tool, ground)), None)];
+        if changes {
+            let change = policy(&context, "changes", &|ground| SessionPolicy::changing(tool, ground));
+            made.push((change, Some(&tool.scopes)));
+        }
+        context["point"] = json!("point-1");
+        for point in &tool.recovery_points {
+            let take = policy(&context, "takes a point", &|ground| SessionPolicy::taking(tool, point, ground));
+            made.push((take, Some(&point.scopes)));
+        }
+        for (policy, scopes) in made {
+            let policy = match policy {
+                Ok(policy) => policy,
+                Err(error) => {
+                    wrong.push(error);
+                    continue;
+                }
+            };
+            let document: Value = serde_json::from_str(policy.text()).unwrap();
+            for statement in document["Statement"].as_array().unwrap().iter().filter(|one| one["Effect"] == "Allow") {
+                if !statement["Condition"]["StringEquals"][REQUESTED_REGION].is_string()
+                    && !statement["Condition"]["StringEquals"][REQUESTED_REGION].is_array()
+                {
+                    wrong.push(format!("{}: in every region: {statement}", tool.name));
+                }
+                for action in all(&statement["Action"]) {
+                    let within = scopes
+                        .is_none_or(|scopes| scopes.iter().any(|scope| scope.actions.iter().any(|own| own == action)));
+                    let reads = iam.action(action).is_some_and(|fact| fact.level.only_reads());
+                    if !within || (scopes.is_none() && !reads) {
+                        wrong.push(format!("{}: allows {action}", tool.name));
+                    }
+                }
+                for arn in all(&statement["Resource"]) {
+                    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+                    let elsewhere = |part: Option<&&str>, own: &str| {
+                        part.is_some_and(|part| !part.is_empty() && **part != *own && **part != *"aws")
+                    };
+                    if elsewhere(parts.get(3), "eu-central-1") || elsewhere(parts.get(4), ACCOUNT) {
+                        wrong.push(format!("{}: {} on {arn}", tool.name, statement["Action"]));
+                    }
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// AWS has a role's path in its ARN; a call has its name alone.
+#[test]
+fn a_role_with_a_path_can_be_read_by_its_name() {
+    let (read, change) = shipped("iam_delete_role", "invoice", &json!({ "RoleName": "invoice" }));
+    for role in ["arn:aws:iam::111122223333:role/invoice", "arn:aws:iam::111122223333:role/shop/eu/invoice"] {
+        assert!(allows(&read, "iam:GetRole", role, "us-east-1"), "{role} {}", read.text());
+    }
+    for other in ["role/shop/other", "role/my-invoice", "role/invoice/other", "user/shop/invoice"] {
+        assert!(!allows(&read, "iam:GetRole", &format!("arn:aws:iam::111122223333:{other}"), "us-east-1"), "{other}");
+    }
+    assert!(!allows(&change, "iam:DeleteRole", "arn:aws:iam::111122223333:role/shop/other", "us-east-1"));
+    assert_eq!(with_path("arn:aws:iam::1:role/a/b"), None);
+    assert_eq!(with_path("arn:aws:s3:::a/b"), None);
 }

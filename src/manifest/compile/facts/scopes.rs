@@ -13,8 +13,11 @@ use crate::names::{Effect, OperationId};
 /// Stands for names that only a call knows. Nothing a person writes looks like it.
 const HOLE: &str = "\u{fffd}";
 
-/// What a name may be: one part of an ARN, or several, such as a bucket with a key.
-const HOLES: [&str; 3] = [HOLE, "\u{fffd}/\u{fffd}", "\u{fffd}:\u{fffd}"];
+/// What a name may be: one part of an ARN, or several, such as a bucket with a key, or with a `/` before it, as a parameter's.
+const HOLES: [&str; 4] = [HOLE, "\u{fffd}/\u{fffd}", "\u{fffd}:\u{fffd}", "/\u{fffd}"];
+
+/// How operations begin that make something, whose name AWS alone chooses.
+const MAKING: [&str; 7] = ["Allocate", "Copy", "Create", "Import", "Register", "Restore", "Run"];
 
 /// Actions that IAM counts as changes, and that only reveal: reading a secret that is encrypted needs it.
 const ONLY_REVEALING: [&str; 1] = ["kms:Decrypt"];
@@ -78,7 +81,7 @@ impl Checker<'_, '_, '_> {
                 if let Some(fact) = self.known(&pointer, action) {
                     self.needed(&pointer, call, scope, &fact, &needed);
                     self.level(&pointer, &fact);
-                    self.resources(&at, scope, &fact);
+                    self.resources(&at, call, scope, &fact);
                     known.push(fact);
                 }
             }
@@ -141,7 +144,7 @@ impl Checker<'_, '_, '_> {
 
     /// A resource that has none of the forms of an action's resources would never match, and AWS would refuse the call;
     /// one that is wider than the call's targets would allow more than the call.
-    fn resources(&mut self, at: &str, scope: &Scope, fact: &ActionFact) {
+    fn resources(&mut self, at: &str, call: &Call<'_>, scope: &Scope, fact: &ActionFact) {
         let action = &fact.name;
         let forms = self.facts.iam.arn_formats(action);
         for (index, resource) in scope.resources.iter().enumerate() {
@@ -163,6 +166,10 @@ impl Checker<'_, '_, '_> {
                     let mend = format!("write it in the form {}", some(forms));
                     self.report.at(&pointer, format!("`{action}` acts on nothing with such an ARN"), mend);
                 }
+                // What AWS is about to make has no name that anybody could write.
+                (text, _) if is_any_of_a_type(text) && call.makes_by(fact) && scope.because.is_some() => {
+                    self.width(&pointer, text, AccessLevel::Read);
+                }
                 (text, _) => self.width(&pointer, text, fact.level),
             }
         }
@@ -179,7 +186,8 @@ impl Checker<'_, '_, '_> {
         let mut pieces = own.split("${");
         let first = pieces.next().unwrap_or_default().to_owned();
         let own = pieces.fold(first, |text, piece| text + HOLE + piece.split_once('}').map_or("", |(_, rest)| rest));
-        HOLES.iter().any(|name| {
+        // A name may bring its type along, such as `alias/x`.
+        HOLES.into_iter().chain([own.as_str()]).any(|name| {
             let place = Place { partition: "aws", account: "111122223333", region: "eu-central-1", name };
             self.tool.form_of(template, place, &own).is_some_and(|arn| has_form(&arn, form))
         })
@@ -195,7 +203,8 @@ impl Checker<'_, '_, '_> {
             let mend = "write `{partition}`, `{region}` and `{account}`";
             self.report.at(pointer, "a wildcard stands for a partition, service, region or account", mend);
         } else if !level.only_reads() && !arn.contains(HOLE) {
-            let mend = "name the resource, such as with `{target}`";
+            let mend = "name the resource, such as with `{target}`; or, where AWS chooses the name of what the call makes, \
+                        say so in `because`";
             self.report.at(pointer, "a wildcard stands where the target's name belongs", mend);
         } else if !level.only_reads() && (touches('*') || touches('?')) {
             let message = "a wildcard beside a name matches other names too";
@@ -335,12 +344,25 @@ impl Checker<'_, '_, '_> {
 }
 
 impl Call<'_> {
+    /// True where the operation makes something, and the action is the very one for that, or tags what is made.
+    fn makes_by(&self, fact: &ActionFact) -> bool {
+        let name = self.operation.name();
+        let own = fact.name.split(':').nth(1) == Some(name) || fact.level == AccessLevel::Tagging;
+        own && MAKING.iter().any(|start| name.starts_with(start))
+    }
+
     /// The members, of those that can be passed or are fixed, by which something is handed on.
     fn ways(&self, needed: &[ActionFact], kind: Kind) -> Vec<String> {
         let own = Operation { service: self.service, name: self.operation.name(), actions: needed };
         let input = self.model.input.as_ref().and_then(|input| self.service.shape(&input.shape).ok());
         own.members_for(input.as_deref(), kind, &self.members)
     }
+}
+
+/// True where an ARN stands for all of one type in its region and account, such as `...:volume/*`.
+fn is_any_of_a_type(arn: &str) -> bool {
+    let resource = arn.splitn(6, ':').nth(5).and_then(|resource| resource.strip_suffix("/*"));
+    resource.is_some_and(|kind| !kind.is_empty() && kind.chars().all(|c| c.is_ascii_lowercase() || c == '-'))
 }
 
 /// Up to three forms of ARNs, as a manifest would write them.
