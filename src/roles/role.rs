@@ -326,7 +326,7 @@ fn boundary_of(actions: &[String]) -> Value {
 
 /// The actions of a boundary. Where they are too long, those of the service that takes the most room are widened to all of
 /// it, one service after the other; those by which anybody could become more only at last.
-pub(super) fn within(actions: Vec<String>, most: usize) -> Vec<String> {
+pub(super) fn within(actions: impl IntoIterator<Item = String>, most: usize) -> Vec<String> {
     let mut by_service: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for action in actions {
         by_service.entry(service(&action).to_owned()).or_default().push(action);

@@ -469,7 +469,7 @@ fn the_policies_of_some_shipped_tools() {
     let (models, iam) = (Models::embedded().unwrap(), &*IAM);
     let catalog = Catalog::load(&ManifestsConfig::default(), &models, iam).unwrap();
     let tools: Vec<&Tool> =
-        catalog.tools().filter(|tool| SHOWN.contains(&tool.name.as_str())).map(|tool| &**tool).collect();
+        catalog.tools().filter(|tool| SHOWN.contains(&tool.name.as_str())).map(|tool| -> &Tool { tool }).collect();
     assert_eq!(tools.len(), SHOWN.len());
     let arguments = json!({
         "Bucket": "receipts", "Key": "2026/11/*.txt", "DBInstanceIdentifier": "orders",

@@ -22,8 +22,7 @@ struct Fixture {
 
 impl Fixture {
     fn new() -> Self {
-        let bench =
-            Bench::new(&ManifestsConfig { toolsets: vec!["dynamodb".to_owned()], ..ManifestsConfig::default() });
+        let bench = only(&["dynamodb_delete_table"]);
         let needs = bench.needs(Families::None);
         let role = deployed(&bench.role(&needs.change, Purpose::Change).unwrap());
         let fixture = Self { bench, role };
@@ -383,7 +382,18 @@ fn the_role_must_be_the_one_that_is_configured() {
 
 #[test]
 fn a_role_that_has_grown_is_told_with_all_it_can_do() {
-    let bench = shipped();
+    let bench = only(&[
+        "autoscaling_set_desired_capacity",
+        "cloudformation_delete_stack",
+        "dynamodb_delete_table",
+        "ec2_start_instances",
+        "ec2_stop_instances",
+        "ec2_terminate_instances",
+        "lambda_delete_function",
+        "rds_delete_db_instance",
+        "s3_delete_bucket",
+        "s3_delete_object",
+    ]);
     let needs = bench.needs(Families::None);
     let [_, change] = bench.roles(Families::None);
     let grown = Deployed {
