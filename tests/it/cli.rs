@@ -33,6 +33,7 @@ macro_rules! assert_shown {
         settings.add_filter(r#""answered_after_ms": ?\d+"#, r#""answered_after_ms":[ms]"#);
         settings.add_filter(r"(?m)^  manifest    [0-9a-f]{12}$", "  manifest    [hash]");
         settings.add_filter(r"digest [0-9a-f]{12}\b", "digest [hash]");
+        settings.add_filter(r"  \d+ tools", "  [n] tools");
         settings.add_filter(r"(policies/\w+\.cedar):\d+", "$1:[line]");
         settings.add_filter(r"countersign \d+\.\d+\.\d+", "countersign [version]");
         settings.add_filter(r#""version":"\d+\.\d+\.\d+""#, r#""version":"[version]""#);

@@ -114,7 +114,7 @@ async fn a_receipt_is_good_only_for_the_key_it_is_signed_with() {
 
     let secret = std::fs::read_to_string(installation.folder().join("checkpoint.key")).unwrap();
     for shown in [&before, &after, &rotated.out, &installation.run(&["audit", "export"]).out] {
-        assert!(!shown.contains("PRIVATE") && !shown.contains(secret.trim_end().rsplit('+').next().unwrap()));
+        assert!(!shown.contains("PRIVATE") && !shown.contains(secret.trim_end().splitn(5, '+').last().unwrap()));
     }
 }
 

@@ -40,7 +40,7 @@ async fn who_waits_is_told_and_who_cancels_stops_the_waiting_and_nothing_else() 
         assert_eq!(waited["result"], "going", "{version}");
         assert!(waited["detail"].as_str().unwrap().contains("stopped the waiting and nothing else"), "{waited}");
         assert_eq!(record.of_kind("outcome")[0]["result"], "applied", "{version}: that is not undone");
-        assert_eq!(stub.changes(), ["DeleteTable"], "{version}");
+        assert_eq!(stub.changes(), ["CreateBackup", "DeleteTable"], "{version}");
 
         let status = session.call("plan_status", json!({ "plan_id": apply["plan_id"] })).await;
         assert_eq!(status.structured()["status"], "applied", "{version}: {:#}", status.structured());

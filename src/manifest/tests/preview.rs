@@ -107,8 +107,8 @@ docs: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_
 #[test]
 fn more_state_and_rows_of_changes_are_taken() {
     let text = with("  tags: Tags\n", &format!("{ALSO}  tags: Tags\n")).replace(
-        "  changes:\n",
-        "  changes:\n    - { what: shutdown behaviour, before: state.shutdown, after: \"'none'\" }\n",
+        "  dependents:\n",
+        "  changes:\n    - { what: shutdown behaviour, before: state.shutdown, after: \"'none'\" }\n  dependents:\n",
     );
     assert!(is_good(&text), "{}", report(&text));
     assert!(is_good(CREATE), "{}", report(CREATE));
@@ -117,7 +117,7 @@ fn more_state_and_rows_of_changes_are_taken() {
 #[test]
 fn slips_of_previews_are_told() {
     let also = |from: &str, to: &str| with("  tags: Tags\n", &format!("{}  tags: Tags\n", ALSO.replace(from, to)));
-    let rows = |rows: &str| with("  changes:\n", &format!("  changes:\n{rows}"));
+    let rows = |rows: &str| with("  dependents:\n", &format!("  changes:\n{rows}  dependents:\n"));
     let told = [
         also("    shutdown:", "    InstanceType:"),
         also("    shutdown:", "    \"shut down\":"),

@@ -125,6 +125,7 @@ async fn a_deleted_table_is_restored_from_the_backup_and_it_is_told_what_is_diff
     assert!(preview["undoes"]["loses"].as_array().unwrap().len() > 3);
     assert!(preview["next"].as_str().unwrap().contains("call undo_plan again"), "{}", preview["next"]);
     // After a delete it is a recreate, which is judged as the delete was.
+    let person = Person::types(BACKUP);
     let answer = succeeded(desk.call("undo_plan", apply_undo(&plan, &preview), &person).await);
     assert_eq!(answer["status"], "applied");
     assert_eq!(answer["undoes"]["state"], "different", "it is another table by its id: {answer}");

@@ -39,16 +39,14 @@ async fn t14_ministack_ignores_dry_runs_and_gets_none() {
 #[tokio::test]
 async fn t14_moto_honours_dry_runs_and_the_preview_says_so() {
     let installation = Installation::before(&moto().await.endpoint());
-    let session = Session::start(&installation, NEWEST, Act::types("confirmed")).await;
+    let session = Session::start(&installation, NEWEST, Act::Obeys).await;
+    let subnets = session.call("ec2_describe_subnets", json!({ "account": "shop-dev" })).await;
     let run = json!({
-        "account": "shop-dev",
-        "operation": "ec2:RunInstances",
-        "arguments": { "ImageId": "ami-12c6146b", "MinCount": 1, "MaxCount": 1 },
-        "reason": "something to terminate",
+        "account": "shop-dev", "reason": "something to terminate", "ImageId": "ami-12c6146b", "InstanceType": "t3.micro",
+        "SubnetId": subnets.structured()["result"]["Subnets"][0]["SubnetId"], "MinCount": 1, "MaxCount": 1,
     });
-    let apply = session.preview("aws_change", &run).await;
-    session.now(Act::types("ec2:RunInstances in shop-dev"));
-    let made = session.call("aws_change", apply).await;
+    let apply = session.preview("ec2_run_instances", &run).await;
+    let made = session.call("ec2_run_instances", apply).await;
     made.applied();
     let id = made.structured()["result"]["Instances"][0]["InstanceId"].as_str().unwrap().to_owned();
 

@@ -1,5 +1,5 @@
-//! 17: delete and recreate in steps, each harmless-looking alone. The incident in three dresses: a stack, a service, and
-//! eleven small steps; and the chain told to the person where the steps are permitted one by one.
+//! 17: delete and recreate in steps, each harmless-looking alone. The incident in two dresses: a stack, and eleven small
+//! steps; and the chain told to the person where the steps are permitted one by one.
 
 use countersign::sandbox::{DEV, PROD, Sandbox};
 
@@ -32,7 +32,10 @@ async fn all_stop_at_the_second_person(steps: &[(&str, Value)]) {
         let what = arguments["operation"].as_str().unwrap_or(tool);
         let preview = session.call(tool, arguments.clone()).await;
         let Some(plan) = preview.structured()["plan_id"].as_str() else {
-            wrong.push(format!("{what} has no preview: {:#}", preview.structured()));
+            // What is protected isn't even planned.
+            if preview.structured()["error"]["code"] != "forbidden" {
+                wrong.push(format!("{what} has no preview: {:#}", preview.structured()));
+            }
             continue;
         };
         let apply = with(arguments, json!({ "dry_run": false, "plan_id": plan }));
@@ -89,8 +92,8 @@ async fn t17_eleven_small_steps_end_at_the_second_person() {
     let stop = |tool: &'static str| (tool, prod(json!({ "InstanceIds": [web] })));
     all_stop_at_the_second_person(&[
         (
-            "autoscaling_set_desired_capacity",
-            prod(json!({ "AutoScalingGroupName": "shop-orders-web", "DesiredCapacity": 0 })),
+            "autoscaling_update_group",
+            prod(json!({ "AutoScalingGroupName": "shop-orders-web", "MinSize": 0, "DesiredCapacity": 0 })),
         ),
         ("rds_modify_db_instance", prod(json!({ "DBInstanceIdentifier": "shop-orders", "DeletionProtection": false }))),
         ("dynamodb_update_table", prod(json!({ "TableName": "carts", "DeletionProtectionEnabled": false }))),
@@ -137,36 +140,6 @@ async fn t17_a_stack_is_neither_deleted_nor_made_anew_by_an_agent_alone() {
         .await;
     assert_eq!(made.result.is_error, Some(true), "{:#}", made.structured());
     assert_eq!(environment().await, before);
-}
-
-#[tokio::test]
-async fn t17_a_service_is_neither_scaled_to_nothing_nor_deleted_by_an_agent_alone() {
-    sandbox().await;
-    let cluster = json!({ "clusterName": "t17-shop" });
-    root_call(&PROD, "ecs:CreateCluster", cluster).await.unwrap();
-    let task = json!({
-        "family": "t17-orders", "containerDefinitions": [{ "name": "orders", "image": "orders:1", "memory": 64 }],
-    });
-    root_call(&PROD, "ecs:RegisterTaskDefinition", task).await.unwrap();
-    let service =
-        json!({ "cluster": "t17-shop", "serviceName": "orders", "taskDefinition": "t17-orders", "desiredCount": 2 });
-    root_call(&PROD, "ecs:CreateService", service).await.unwrap();
-    let look = || async {
-        let found =
-            root_call(&PROD, "ecs:DescribeServices", json!({ "cluster": "t17-shop", "services": ["orders"] })).await;
-        let service = found.unwrap()["services"][0].clone();
-        json!({ "status": service["status"], "desired": service["desiredCount"] })
-    };
-    let before = look().await;
-    assert_eq!(before, json!({ "status": "ACTIVE", "desired": 2 }));
-    let named = json!({ "cluster": "t17-shop", "service": "orders" });
-    all_stop_at_the_second_person(&[
-        ("ecs_update_service", prod(with(&named, json!({ "desiredCount": 0 })))),
-        ("ecs_delete_service", prod(with(&named, json!({ "force": true })))),
-        ("aws_change", family("ecs:DeleteService", with(&named, json!({ "force": true })))),
-    ])
-    .await;
-    assert_eq!(look().await, before);
 }
 
 #[tokio::test]

@@ -74,7 +74,7 @@ async fn t20_no_family_goes_around_a_tool_or_an_effect() {
     let around = [
         ("aws_read", "ec2:TerminateInstances", json!({ "InstanceIds": [WEB] })),
         ("aws_read", "secretsmanager:GetSecretValue", json!({ "SecretId": "x" })),
-        ("aws_change", "ec2:TerminateInstances", json!({ "InstanceIds": [WEB] })),
+        ("aws_change", "ec2:DescribeInstances", json!({ "InstanceIds": [WEB] })),
     ];
     for (tool, operation, arguments) in around {
         let mut call = json!({ "account": "shop-dev", "operation": operation, "arguments": arguments });
