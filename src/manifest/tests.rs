@@ -62,7 +62,7 @@ fn every_shipped_manifest_agrees_with_all_facts() {
 }
 
 /// AWS has no tags for backups of tables and for subscriptions.
-const UNTAGGABLE: [&str; 2] = ["dynamodb_delete_backup", "sns_unsubscribe"];
+const UNTAGGABLE: [&str; 3] = ["dynamodb_delete_backup", "dynamodb_restore_table_from_backup", "sns_unsubscribe"];
 
 #[test]
 fn every_shipped_tool_is_complete() {

@@ -38,13 +38,21 @@ pub fn rows(call: &ResolvedCall, shown: &Value) -> Vec<Change> {
             let (target, what) = (target.id.clone(), row.what.clone());
             let (before, after) = (row.before.search(&context), row.after.search(&context));
             let not_known = [&before, &after].into_iter().find_map(|side| side.as_ref().err().map(ToString::to_string));
-            let (before, after) = (before.unwrap_or_default(), after.unwrap_or_default());
+            let (before, after) = (whole(before.unwrap_or_default()), whole(after.unwrap_or_default()));
             if before != after || not_known.is_some() {
                 found.push(Change { target, what, before, after, not_known });
             }
         }
     }
     found
+}
+
+/// JMESPath counts in floating point; nobody has 1.0 instances.
+fn whole(value: Value) -> Value {
+    match value.as_f64().filter(|number| value.is_f64() && number.fract() == 0.0) {
+        Some(number) => format!("{number:.0}").parse::<i64>().map_or(value, Value::from),
+        None => value,
+    }
 }
 
 impl Change {
