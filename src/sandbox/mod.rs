@@ -17,8 +17,8 @@
 //! - `SourceIdentity` is accepted and forgotten; session tags need `sts:TagSession` in the trust policy, as at AWS.
 //! - `ec2:ModifyInstanceAttribute` doesn't exist, so there is no termination protection of instances. `RunInstances`
 //!   ignores `ClientToken` and `BlockDeviceMappings`; volumes outlive terminated instances.
-//! - Lists are checked against `*`, not against everything of their kind; `launch.py` mends that for stacks and databases,
-//!   whose tools name the kind. The escapes `${*}`, `${?}` and `${$}` in policies are not known, so what has such a name
+//! - Lists are checked against `*`, not against everything of their kind, and so is what is done with a backup of DynamoDB
+//!   or with a topic's tags; `launch.py` mends that for stacks and databases, whose tools name the kind, and for these. The escapes `${*}`, `${?}` and `${$}` in policies are not known, so what has such a name
 //!   can't be allowed there.
 //! - The condition key `s3:versionid` is not known; `launch.py` mends that. A stack's `RoleARN` is forgotten.
 //! - EC2 calls with several ids check permissions for the first only; conditions on resource tags never match, so a
