@@ -16,7 +16,9 @@ use jmespath::{Context, ErrorReason, JmespathError, Rcvar, Runtime, SearchResult
 use serde_json::Value;
 
 /// The functions that judge. Each takes one value and tells whether it is so; null is not.
-const JUDGES: [(&str, fn(&Value) -> bool); 4] = [
+type Judge = (&'static str, fn(&Value) -> bool);
+
+const JUDGES: [Judge; 4] = [
     ("grants_all", policy::grants_all),
     ("grants_anyone", anyone::grants_anyone),
     ("open_to_world", network::open_to_world),
