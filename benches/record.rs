@@ -133,6 +133,7 @@ fn claim_and_settle(bencher: Bencher<'_, '_>) {
                     grants: Vec::new(),
                     targets: plan.content.targets.iter().map(|target| target.arn.clone()).collect(),
                     now: start(),
+                    steps_since: start(),
                     per_hour: None,
                     who: counted(&plan),
                     resources: 1,

@@ -23,8 +23,8 @@ fn table(back: &str) -> String {
     let text = shipped("dynamodb_delete_table");
     let (before, rest) = text.split_once("undo:\n").unwrap();
     let before = before.split("recovery_points:\n").next().unwrap();
-    let limits = rest.find("limits:").unwrap();
-    format!("{before}{back}{}", &rest[limits..])
+    let (_, limits) = rest.split_once("limits:").unwrap();
+    format!("{before}{back}limits:{limits}")
 }
 
 #[test]
