@@ -118,14 +118,21 @@ impl ResolvedCall {
     }
 
     /// A session that AWS's own dry run of the call is made with, and the policy that narrows it; `None` where there is no
-    /// role to narrow.
+    /// role to narrow. `name` is what the dry run makes.
     pub async fn prober(
         &self,
         cloud: &dyn Cloud,
         plan: &PlanId,
+        name: &str,
     ) -> Result<(Arc<dyn CloudSession>, Option<SessionPolicy>), Refused> {
         let call = &self.call;
-        let policy = scoping(call, cloud, &self.iam).probing(call.spec(), &self.contexts())?;
+        let mut contexts = self.contexts();
+        for context in &mut contexts {
+            if let Value::Object(members) = context {
+                members.insert("change_set".to_owned(), Value::from(name));
+            }
+        }
+        let policy = scoping(call, cloud, &self.iam).probing(call.spec(), &contexts)?;
         let narrowed = call.account().change_role.is_some().then(|| policy.clone());
         let request = SessionRequest {
             plan: Some(plan.clone()),

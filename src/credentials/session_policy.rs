@@ -98,7 +98,8 @@ impl SessionPolicy {
         })
     }
 
-    /// The policy of the session of AWS's own dry run, where that makes something of its own (a change set).
+    /// The policy of the session of AWS's own dry run, where that makes something of its own (a change set), which the
+    /// contexts name as `change_set`.
     ///
     /// # Errors
     /// As [`Self::changing`].

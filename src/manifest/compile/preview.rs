@@ -6,8 +6,8 @@ use super::Report;
 use super::structure::{expression, operation, with};
 use crate::manifest::handed_on::PASS_ROLE;
 use crate::manifest::raw::{RawAlso, RawChange};
-use crate::manifest::spec::{AlsoRead, ChangeRow, DryRunKind, Scope, Targets};
-use crate::manifest::template::join_pointer;
+use crate::manifest::spec::{AlsoRead, ChangeRow, Condition, DryRunKind, Scope, Targets};
+use crate::manifest::template::{Template, join_pointer};
 
 /// What a change set is made, read and deleted with.
 const CHANGE_SET: [&str; 3] =
@@ -17,15 +17,23 @@ const CHANGE_SET: [&str; 3] =
 /// template in S3, parameters in SSM.
 const ASKED_BESIDES: [&str; 3] = [PASS_ROLE, "s3:GetObject", "ssm:GetParameters"];
 
-/// What the dry run's own session is allowed: to make, read and delete change sets of the target, and of the tool's scopes what
-/// CloudFormation asks for it. Never what executes one.
+/// IAM's key for a change set's name.
+/// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_awscloudformation.html>
+const CHANGE_SET_NAME: &str = "cloudformation:ChangeSetName";
+
+/// What the dry run's own session is allowed: one change set of this server's on the target, and of the tool's scopes what
+/// CloudFormation asks for it. Never what executes one. AWS tells the name with each of these actions; `IfExists` is for
+/// local clouds, which don't.
 pub(super) fn dry_run_scopes(dry_run: DryRunKind, targets: Option<&Targets>, scopes: &[Scope]) -> Vec<Scope> {
     let (DryRunKind::ChangeSet, Some(targets)) = (dry_run, targets) else { return Vec::new() };
+    let Ok(name) = Template::compile(&"countersign-{change_set}".into()) else { return Vec::new() };
+    let named =
+        Condition { operator: "StringEqualsIfExists".to_owned(), key: CHANGE_SET_NAME.to_owned(), values: vec![name] };
     let own = Scope {
         actions: CHANGE_SET.map(str::to_owned).to_vec(),
         resources: vec![targets.arn.clone()],
         because: None,
-        conditions: Vec::new(),
+        conditions: vec![named],
     };
     let besides = scopes.iter().filter_map(|scope| {
         let asked = |action: &String| ASKED_BESIDES.contains(&action.as_str()) || CHANGE_SET.contains(&action.as_str());

@@ -126,7 +126,7 @@ pub async fn run(call: &ResolvedCall, plan: &PlanId, with: &Workbench<'_>) -> Re
     };
     // A preview and the call that applies its plan each make one of their own.
     let suffix = format!("{plan}-{}", validated.call()).to_ascii_lowercase();
-    let narrowed = call.prober(with.cloud, plan).await?;
+    let narrowed = call.prober(with.cloud, plan, &suffix).await?;
     let event = Event {
         store: std::sync::Arc::clone(with.store),
         clock: std::sync::Arc::clone(with.clock),
