@@ -15,7 +15,7 @@ pub(super) const CONFIG_FILE: &str = "countersign.toml";
 pub(super) const ROOT_CREDENTIALS_FILE: &str = "root-credentials";
 
 /// The folder of what the server of a sandbox loads instead of shipped manifests.
-const MANIFESTS: &str = "manifests";
+pub(crate) const MANIFESTS: &str = "manifests";
 
 static DELETE_STACK: &str = include_str!("../../tool-manifests/cloudformation/cloudformation_delete_stack.yaml");
 static UPDATE_STACK: &str = include_str!("../../tool-manifests/cloudformation/cloudformation_update_stack.yaml");

@@ -46,6 +46,7 @@ use std::time::Duration;
 use crate::ports::{CloudError, CloudSession};
 
 use emulator::{Emulator, Launch};
+pub(crate) use files::MANIFESTS;
 use seed::root::Root;
 pub use seed::{ACCOUNTS, DEV, PROD, REGION, SandboxAccount};
 pub use state::{STATE_FILE, SeededAccount, State};
