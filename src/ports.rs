@@ -234,6 +234,8 @@ pub struct StepsAsked {
     pub since: Timestamp,
     /// The plan that asks; its own are left out.
     pub own: PlanId,
+    /// The plan that it undoes; putting its steps back is no further step after them.
+    pub undone: Option<PlanId>,
 }
 
 /// Steps about things, oldest first.

@@ -91,7 +91,7 @@ pub async fn build(
     let dependents = blast::count(call.call(), with.cloud).await?;
     effects::refuse(call.call(), &dependents)?;
     let mut raised = effects::raise(call.call(), &dependents);
-    let chained = Chained::look(call.call(), &dependents, &arguments, identity.id(), with).await?;
+    let chained = Chained::look(call.call(), &dependents, &arguments, identity.id(), undoes.as_ref(), with).await?;
     let so_far = raised.iter().map(|raise| raise.to).fold(call.effect(), Effect::max);
     raised.extend(chain::raised(&chained.chains, so_far));
     let warnings = effects::warnings(call.call(), &dependents);
@@ -147,6 +147,7 @@ impl Chained {
         dependents: &[super::filed::Dependents],
         arguments: &Value,
         plan: &PlanId,
+        undoes: Option<&Undoes>,
         with: &Workbench<'_>,
     ) -> Result<Self, Refused> {
         let steps = chain::of_call(call, dependents, &shown(call, arguments, with)?);
@@ -160,6 +161,7 @@ impl Chained {
             account: call.call().account().id.clone(),
             since: since(now, with.chain),
             own: plan.clone(),
+            undone: undoes.map(|undoes| undoes.plan.clone()),
         };
         let found = with.store.steps(&asked, now).await.map_err(|error| {
             let message = "what was done before to the same things can't be read from the store";

@@ -116,7 +116,7 @@ impl Reader {
     /// Steps about things, as [`crate::ports::Store::steps`] has it.
     pub async fn steps(&self, asked: &StepsAsked, now: Timestamp) -> Result<StepsFound, StoreError> {
         let rows = self.rows(steps::select(asked, now)).await?;
-        steps::found(&rows, &asked.own, &self.path)
+        steps::found(&rows, asked, &self.path)
     }
 
     /// All open breakers, oldest first.

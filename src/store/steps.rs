@@ -32,13 +32,13 @@ pub(super) fn select<'q>(asked: &StepsAsked, now: Timestamp) -> Query<'q> {
         .bind(now.as_microsecond())
 }
 
-/// What [`select`] found, without the steps of `own`.
-pub(super) fn found(rows: &[SqliteRow], own: &PlanId, path: &Path) -> Result<StepsFound, StoreError> {
+/// What [`select`] found, without the steps of the plan that asks, and of the one that it undoes.
+pub(super) fn found(rows: &[SqliteRow], asked: &StepsAsked, path: &Path) -> Result<StepsFound, StoreError> {
     let mut found = StepsFound::default();
     for row in rows {
         let (step, claimed) = step(row, path)?;
         match claimed {
-            _ if step.plan == *own => {}
+            _ if step.plan == asked.own || Some(&step.plan) == asked.undone.as_ref() => {}
             true => found.taken.push(step),
             false => found.open.push(step),
         }
@@ -105,9 +105,10 @@ pub(super) async fn check(db: &mut Transaction<'_>, claim: &Claim, plan: &FiledP
         account: content.account.id.clone(),
         since: claim.steps_since,
         own: content.id.clone(),
+        undone: content.undoes.as_ref().map(|undoes| undoes.plan.clone()),
     };
     let rows = db.rows(select(&asked, claim.now)).await?;
-    let now = recognise(&content.steps, &found(&rows, &content.id, db.path)?.taken);
+    let now = recognise(&content.steps, &found(&rows, &asked, db.path)?.taken);
     if now == content.chains {
         return Ok(());
     }

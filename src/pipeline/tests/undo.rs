@@ -124,7 +124,8 @@ async fn a_deleted_table_is_restored_from_the_backup_and_it_is_told_what_is_diff
     assert_eq!(preview["undoes"]["plan"], plan["plan_id"]);
     assert!(preview["undoes"]["loses"].as_array().unwrap().len() > 3);
     assert!(preview["next"].as_str().unwrap().contains("call undo_plan again"), "{}", preview["next"]);
-    // After a delete it is a recreate, which is judged as the delete was.
+    // Putting back what a plan took is not making it anew, which is judged as the delete was.
+    assert_eq!((&preview["chains"], &preview["effect"]), (&json!([]), &json!("write")), "{preview}");
     let person = Person::types(BACKUP);
     let answer = succeeded(desk.call("undo_plan", apply_undo(&plan, &preview), &person).await);
     assert_eq!(answer["status"], "applied");

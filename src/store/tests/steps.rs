@@ -3,7 +3,7 @@
 use super::*;
 use crate::names::{Agent, Human, StepKind};
 use crate::plan::chain::{PlannedStep, recognise};
-use crate::plan::filed::PlanState;
+use crate::plan::filed::{PlanState, Undoes};
 use crate::ports::{StepsAsked, StepsFound, StoreError};
 
 /// A plan that does something to a table, made for a human by an agent.
@@ -21,6 +21,11 @@ fn step(is: StepKind, thing: &str, agent: &str, human: &str) -> FiledPlan {
     plan
 }
 
+fn undoes(plan: &FiledPlan) -> Undoes {
+    let (plan, title) = (plan.content.id.clone(), plan.content.title.clone());
+    Undoes { plan, title, targets: Vec::new(), loses: Vec::new(), since: Vec::new(), by_hand: None }
+}
+
 async fn filed(store: &SqliteStore, plan: FiledPlan) -> FiledPlan {
     store.file_plan(plan.clone(), previewed(&plan)).await.unwrap();
     plan
@@ -28,7 +33,14 @@ async fn filed(store: &SqliteStore, plan: FiledPlan) -> FiledPlan {
 
 fn asked(agent: &str, human: &str) -> StepsAsked {
     let plan = step(StepKind::Stop, "x", agent, human).content;
-    StepsAsked { agent: plan.agent, human: plan.human, account: plan.account.id, since: now(), own: plan.id }
+    StepsAsked {
+        agent: plan.agent,
+        human: plan.human,
+        account: plan.account.id,
+        since: now(),
+        own: plan.id,
+        undone: None,
+    }
 }
 
 async fn kinds(store: &SqliteStore, agent: &str, human: &str) -> (Vec<StepKind>, Vec<StepKind>) {
@@ -72,6 +84,17 @@ async fn of_two_steps_at_once_the_second_is_judged_anew() {
     store.claim(claim(&delete, &[]), intent(&delete)).await.unwrap();
     let error = store.claim(claim(&create, &[]), intent(&create)).await.unwrap_err();
     assert!(matches!(error, StoreError::NotGranted(_)), "{error}");
+
+    // One that undoes the other is no further step after it.
+    store.settle(&delete.content.id, PlanState::Applied, outcome(&delete, ResultWord::Applied)).await.unwrap();
+    let mut back = step(StepKind::Create, "arn:aws:x:table/orders", "agent", "ann");
+    back.content.undoes = Some(undoes(&delete));
+    back.digest = back.content.digest().unwrap();
+    let asking = StepsAsked { undone: Some(delete.content.id.clone()), ..asked("agent", "ann") };
+    assert_eq!(store.steps(&asking, after(120)).await.unwrap().taken, vec![]);
+    let back = filed(&store, back).await;
+    store.claim(claim(&back, &[]), intent(&back)).await.unwrap();
+    store.settle(&back.content.id, PlanState::Failed, outcome(&back, ResultWord::Failed)).await.unwrap();
 
     // A plan that knows the step before can be claimed.
     let mut knowing = step(StepKind::Create, "arn:aws:x:table/orders", "agent", "ann");
