@@ -159,7 +159,13 @@ fn ways_up(catalog: &Catalog) -> String {
         external_id: None,
     };
     let signed_for = |_: &OperationId, region: &Region| region.as_str().to_owned();
-    let needs = Needs::of(Ground { account: &account, catalog, families: Families::None, signed_for: &signed_for });
+    let needs = Needs::of(Ground {
+        account: &account,
+        catalog,
+        families: Families::None,
+        toolsets: &[],
+        signed_for: &signed_for,
+    });
     let of = |role: &str, needs: &RoleNeeds| {
         let found = needs.escalations(catalog.iam());
         found.iter().map(|escalation| format!("note: {}\n", super::iam::told(role, escalation))).collect::<String>()

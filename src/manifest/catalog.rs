@@ -194,6 +194,12 @@ impl Catalog {
         self.families.values()
     }
 
+    /// The toolsets of all tools and families; each as often as it has some.
+    pub fn toolsets(&self) -> impl Iterator<Item = &str> {
+        let of_tools = self.tools.values().map(|tool| tool.head().toolset.as_str());
+        of_tools.chain(self.families.values().map(Family::toolset))
+    }
+
     /// Names of all tools and families.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.tools.keys().chain(self.families.keys()).map(String::as_str)

@@ -83,6 +83,8 @@ pub struct Ground<'a> {
     pub catalog: &'a Catalog,
     /// Which families to cover.
     pub families: Families,
+    /// Only tools and families of these toolsets; where there are none, all.
+    pub toolsets: &'a [String],
     /// The region that a call of an operation is signed for, made in a region.
     pub signed_for: &'a dyn Fn(&OperationId, &Region) -> String,
 }
@@ -91,7 +93,8 @@ impl Needs {
     /// Collects what the tools of a catalog need in an account.
     pub fn of(ground: Ground<'_>) -> Self {
         let mut needs = Self::default();
-        for tool in ground.catalog.tools() {
+        let wanted = |toolset: &str| ground.toolsets.is_empty() || ground.toolsets.iter().any(|one| one == toolset);
+        for tool in ground.catalog.tools().filter(|tool| wanted(&tool.toolset)) {
             let maker = Maker { ground, tool };
             maker.reads(&mut needs.read);
             let role = if tool.effect == Effect::Read { &mut needs.read } else { &mut needs.change };
@@ -101,7 +104,7 @@ impl Needs {
                 maker.scopes(&point.take, &point.scopes, &mut needs.change);
             }
         }
-        for family in ground.catalog.families() {
+        for family in ground.catalog.families().filter(|family| wanted(family.toolset())) {
             match (ground.families, family.effect()) {
                 (Families::Read | Families::All, Effect::Read) => needs.read.read_everything(ground.catalog.iam()),
                 (Families::All, _) => needs.change.managed = Some(ADMINISTRATOR),
@@ -302,6 +305,7 @@ impl Maker<'_> {
 fn wide(operator: &str) -> &str {
     match operator {
         "StringEquals" => "StringLike",
+        "StringEqualsIfExists" => "StringLikeIfExists",
         "ArnEquals" => "ArnLike",
         "ForAnyValue:StringEquals" => "ForAnyValue:StringLike",
         other => other,

@@ -77,7 +77,6 @@ async fn deploy(template: &Value) {
 }
 
 #[tokio::test]
-#[ignore = "roles of all tools are judged too strictly by `iam check`: to be mended"]
 async fn generated_roles_are_as_needed_enough_to_work_with_and_every_change_of_them_is_seen() {
     let installation = installation("made").await;
     let missing = check(&installation, "none");
@@ -113,22 +112,22 @@ async fn generated_roles_are_as_needed_enough_to_work_with_and_every_change_of_t
     let changed = check(&installation, "none");
     assert_eq!(changed.code, Some(1), "{changed:?}");
     let lines: Vec<&str> = changed.out.lines().map(str::trim).collect();
-    let has = |start: &str, end: &str| lines.iter().any(|line| line.starts_with(start) && line.ends_with(end));
-    assert!(has("missing: dynamodb:DescribeTable", "not allowed (for dynamodb_delete_table)"), "{}", changed.out);
-    assert!(
-        has("too much: dynamodb:DeleteTable on *: on more than any tool needs", "(policy `grown`)"),
-        "{}",
-        changed.out
-    );
+    let has = |parts: [&str; 3]| lines.iter().any(|line| parts.iter().all(|part| line.contains(part)));
+    assert!(has(["missing: dynamodb:", "not allowed (for ", "dynamodb_delete_table"]), "{}", changed.out);
+    assert!(has(["too much: dynamodb:", " on *: on more than any tool needs", "(policy `grown`; "]), "{}", changed.out);
 }
 
 #[tokio::test]
-#[ignore = "the template of all tools is larger than the 51,200 bytes that can be sent inline; it goes by way of S3"]
 async fn the_template_for_cloudformation_can_be_deployed() {
     let installation = installation("stacked").await;
+    // For all tools it is longer than CloudFormation takes in a call, and that is told.
     let arguments = ["iam", "template", "--account", "shop-dev", "--trust", SERVER, "--families", "none"];
-    let template = installation.run(&arguments);
+    let whole = installation.run(&arguments);
+    assert!(whole.err.contains("CloudFormation takes 51200 directly") == (whole.out.len() > 51_200), "{}", whole.err);
+    let some = ["--toolset", "dynamodb", "--toolset", "ec2"];
+    let template = installation.run(&[&arguments[..], &some].concat());
     assert_eq!(template.code, Some(0), "{template:?}");
+    assert!(template.out.len() <= 51_200, "{}", template.out.len());
     let arguments = json!({
         "StackName": "stacked-roles", "TemplateBody": template.out, "Capabilities": ["CAPABILITY_NAMED_IAM"],
     });
@@ -147,7 +146,9 @@ async fn the_template_for_cloudformation_can_be_deployed() {
     let read = format!("arn:aws:iam::{}:role/stacked-read", DEV.id);
     assert!(outputs.iter().any(|output| output["OutputValue"] == *read), "{stack:#}");
     // The emulator's CloudFormation leaves boundaries out.
-    let checked = check(&installation, "none");
+    let profile = format!("root-{}", DEV.id);
+    let arguments = ["iam", "check", "--account", "shop-dev", "--trust", SERVER, "--profile", &profile];
+    let checked = installation.run(&[&arguments[..], &["--families", "none"], &some].concat());
     let differences: Vec<&str> = checked.out.lines().filter(|line| line.starts_with("    ")).collect();
     assert_eq!(differences, ["    missing: it has no permission boundary"; 2], "{checked:?}");
 }
@@ -165,7 +166,6 @@ async fn roles_that_cover_families_are_checked_by_what_covers_them() {
 
 /// What the demo and the tests run with is what the template makes, for all families.
 #[tokio::test]
-#[ignore = "roles of all tools are judged too strictly by `iam check`: to be mended"]
 async fn the_sandbox_s_own_roles_are_those_of_the_template() {
     let sandbox = sandbox().await;
     let installation = Installation::before_sandbox(sandbox);
@@ -173,7 +173,14 @@ async fn the_sandbox_s_own_roles_are_those_of_the_template() {
     installation.write("keys", &format!("{}\n{}", read("credentials"), read("root-credentials")));
     let installation = installation.set("aws.credentials_file", "keys");
     let good = check(&installation, "all");
-    assert_eq!((good.code, good.out.matches(": as needed").count()), (Some(0), 2), "{good:?}");
+    // Besides, the sandbox's role that changes is denied what could open the sandbox itself.
+    let differences: Vec<&str> = good.out.lines().filter(|line| line.starts_with("    ")).map(str::trim).collect();
+    let denied = |line: &str| {
+        let known = line.starts_with("missing: iam:") || line.starts_with("missing: ssm:GetParameter ");
+        line.starts_with("note: ") || (known && line.contains(": denied (for "))
+    };
+    assert!(differences.iter().all(|line| denied(line)), "{differences:#?}");
+    assert_eq!(good.out.matches(": as needed").count(), 1, "{good:?}");
 }
 
 #[tokio::test]
@@ -242,7 +249,6 @@ const OF_STACKS: &str = "note: the change role contains `cloudformation-002`, a 
                          (https://pathfinding.cloud/paths/cloudformation-002)";
 
 #[test]
-#[ignore = "its tools are not those of the catalogue as it is now"]
 fn a_role_whose_tools_make_up_a_way_to_more_permissions_is_told() {
     let installation = Installation::before("http://127.0.0.1:9");
     installation.write("mine/modify.yaml", MODIFY);

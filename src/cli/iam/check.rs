@@ -35,12 +35,6 @@ pub(super) struct CheckArgs {
     profile: Option<String>,
 }
 
-impl CheckArgs {
-    pub(super) fn toolsets(&self) -> &[String] {
-        &self.which.toolsets
-    }
-}
-
 /// How an account's deployed roles differ from what the loaded tools and the reading families need; those that differ,
 /// with what they are for. The server's own identity looks, which must be of that account and may read IAM.
 pub(in crate::cli) async fn differences(
@@ -48,7 +42,7 @@ pub(in crate::cli) async fn differences(
     account: &Account,
     trusted: &str,
 ) -> Result<Vec<(Purpose, Difference)>, Failure> {
-    let needs = bench.needs(account, FamiliesWord::Read.into());
+    let needs = bench.needs(account, FamiliesWord::Read.into(), &[])?;
     let reader = Reader { session: open(None, bench, account).await? };
     let mut all = Vec::new();
     let roles =
@@ -66,7 +60,7 @@ pub(in crate::cli) async fn differences(
 
 pub(super) async fn run(args: &CheckArgs, bench: &Bench) -> Result<ExitCode, Failure> {
     let account = bench.account(args.which.account.as_deref())?;
-    let needs = bench.needs(account, args.which.families.into());
+    let needs = bench.needs(account, args.which.families.into(), &args.which.toolsets)?;
     let reader = Reader { session: open(args.profile.as_deref(), bench, account).await? };
     let mut text = format!("account {} ({})\n", account.name, account.id);
     let mut good = true;

@@ -4,6 +4,7 @@ pub(in crate::cli) mod check;
 mod scope;
 mod template;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -49,8 +50,8 @@ struct For {
     /// Whether the roles cover the families' operations, too.
     #[arg(long, value_enum, default_value_t = FamiliesWord::Read)]
     families: FamiliesWord,
-    /// Only for tools of this toolset, which may be given again for others; `aws` are the families. Without it, for all
-    /// that the configuration offers.
+    /// Only for tools of this toolset, which may be given again for others; `aws` are the families. AWS then refuses the
+    /// calls of all others. Without it, for all that aren't `disabled`.
     #[arg(long = "toolset", value_name = "NAME")]
     toolsets: Vec<String>,
 }
@@ -86,18 +87,9 @@ pub(in crate::cli) struct Bench {
 }
 
 impl Bench {
-    /// `toolsets`: only those, where there are any.
-    fn open(config: Option<&Path>, toolsets: &[String]) -> Result<Self, Failure> {
+    fn open(config: Option<&Path>) -> Result<Self, Failure> {
         let (models, iam) = (Models::embedded()?, IamFacts::embedded()?);
-        let mut config = wiring::configuration(config)?;
-        let offered = &mut config.manifests.toolsets;
-        if let Some(name) = toolsets.iter().find(|name| !offered.is_empty() && !offered.contains(name)) {
-            let all = listed(offered.iter().map(String::as_str));
-            return Err(format!("the configuration offers no toolset `{name}`: write one of {all}").into());
-        }
-        if !toolsets.is_empty() {
-            toolsets.clone_into(offered);
-        }
+        let config = wiring::configuration(config)?;
         let catalog = Catalog::load(&config.manifests, &models, &iam)?;
         let cloud = Arc::new(AwsCloud::new(&config, models.clone(), Arc::new(SystemClock)));
         Ok(Self { config, models, iam, catalog, cloud })
@@ -136,12 +128,21 @@ impl Bench {
         }
     }
 
-    fn needs(&self, account: &Account, families: Families) -> Needs {
+    /// `toolsets`: only those, where there are any.
+    fn needs(&self, account: &Account, families: Families, toolsets: &[String]) -> Result<Needs, Failure> {
+        let known: BTreeSet<&str> = self.catalog.toolsets().collect();
+        if let Some(name) = toolsets.iter().find(|name| !known.contains(name.as_str())) {
+            let mend = match nearest(name, known.iter().copied()).first() {
+                Some(best) => format!("did you mean `{best}`?"),
+                None => format!("write one of {}", listed(known.into_iter())),
+            };
+            return Err(format!("there is no toolset `{name}` ({mend})").into());
+        }
         let signed_for = |operation: &OperationId, region: &Region| {
             let signed = self.cloud.signing_region(operation, &json!({}), region);
             signed.unwrap_or_else(|_| region.as_str().to_owned())
         };
-        Needs::of(Ground { account, catalog: &self.catalog, families, signed_for: &signed_for })
+        Ok(Needs::of(Ground { account, catalog: &self.catalog, families, toolsets, signed_for: &signed_for }))
     }
 }
 
@@ -163,12 +164,7 @@ pub(super) fn told(role: &str, escalation: &Escalation<'_>) -> String {
 
 /// Runs the command. `config` is `--config`.
 pub async fn run(args: IamArgs, config: Option<&Path>) -> Result<ExitCode, Failure> {
-    let toolsets = match &args.command {
-        IamCommand::Template(args) => args.toolsets(),
-        IamCommand::Check(args) => args.toolsets(),
-        IamCommand::Scope(_) => &[],
-    };
-    let bench = Bench::open(config, toolsets)?;
+    let bench = Bench::open(config)?;
     match args.command {
         IamCommand::Template(args) => template::run(&args, &bench),
         IamCommand::Scope(args) => scope::run(&args, &bench),

@@ -24,12 +24,6 @@ pub(super) struct TemplateArgs {
     format: FormatWord,
 }
 
-impl TemplateArgs {
-    pub(super) fn toolsets(&self) -> &[String] {
-        &self.which.toolsets
-    }
-}
-
 /// Most bytes of a template that CloudFormation takes in a call; from a bucket it takes a megabyte.
 ///
 /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html>
@@ -80,7 +74,7 @@ pub(super) fn identity(text: &str) -> Result<String, String> {
 pub(super) fn run(args: &TemplateArgs, bench: &Bench) -> Result<ExitCode, Failure> {
     let account = bench.account(args.which.account.as_deref())?;
     let families = Families::from(args.which.families);
-    let needs = bench.needs(account, families);
+    let needs = bench.needs(account, families, &args.which.toolsets)?;
     let ground = Ground { account, trusted: &args.trust, iam: &bench.iam };
     let (mut roles, mut notes) = (Vec::new(), Vec::new());
     for (needs, purpose) in [(&needs.read, Purpose::Read), (&needs.change, Purpose::Change)] {

@@ -53,7 +53,7 @@ impl Bench {
 
     fn needs(&self, families: Families) -> Needs {
         let Self { account, catalog, .. } = self;
-        Needs::of(Ground { account, catalog, families, signed_for: &signed_for })
+        Needs::of(Ground { account, catalog, families, toolsets: &[], signed_for: &signed_for })
     }
 
     fn role(&self, needs: &RoleNeeds, purpose: Purpose) -> Result<Role, NoRole> {

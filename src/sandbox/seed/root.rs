@@ -52,7 +52,13 @@ impl Root {
             let signed = cloud.signing_region(operation, &json!({}), region);
             signed.unwrap_or_else(|_| region.as_str().to_owned())
         };
-        let needs = Needs::of(Ground { account, catalog: &catalog, families: Families::All, signed_for: &signed_for });
+        let needs = Needs::of(Ground {
+            account,
+            catalog: &catalog,
+            families: Families::All,
+            toolsets: &[],
+            signed_for: &signed_for,
+        });
         let ground = role::Ground { account, trusted: &server_arn(), iam: &iam };
         let roles = [(&needs.read, Purpose::Read), (&needs.change, Purpose::Change)];
         roles
