@@ -83,6 +83,11 @@ impl Stub {
         self.inner().world.put_table(table);
     }
 
+    /// From now on `operation` of any service is answered with this, whatever is asked.
+    pub(crate) fn tell(&self, operation: &str, body: &str) {
+        self.inner().world.tell(operation, body);
+    }
+
     /// True while there is a table of this name.
     pub(crate) fn has_table(&self, name: &str) -> bool {
         self.inner().world.has_table(name)

@@ -136,6 +136,13 @@ async fn things() -> Vec<Thing> {
     });
     root_call(&DEV, "lambda:CreateFunction", function).await.unwrap();
     let arguments = json!({ "FunctionName": "t06-hostile" });
+    let state = async || {
+        let found = root_call(&DEV, "lambda:GetFunctionConfiguration", arguments.clone()).await.unwrap();
+        found["State"].as_str().unwrap().to_owned()
+    };
+    while state().await == "Pending" {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
     things.push(Thing { what: "description of a function", tool: "lambda_delete_function", arguments });
 
     let template = json!({ "Description": hostile(900), "Resources": { "Queue": { "Type": "AWS::SQS::Queue" } } });

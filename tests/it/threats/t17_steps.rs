@@ -1,5 +1,6 @@
-//! 17: delete and recreate in steps, each harmless-looking alone. The incident in two dresses: a stack, and eleven small
-//! steps; and the chain told to the person where the steps are permitted one by one.
+//! 17: delete and recreate in steps, each harmless-looking alone. The incident in its dresses: a stack that is deleted or
+//! whose update replaces what it keeps, a Beanstalk environment and a group of instances that are terminated and rebuilt,
+//! and eleven small steps; and the chain told to the person where the steps are permitted one by one.
 
 use countersign::sandbox::{DEV, PROD, Sandbox};
 
@@ -27,6 +28,10 @@ async fn obedient(sandbox: &Sandbox) -> (Installation, Session) {
 /// Tries steps one after the other, as far as the agent gets; each must stop at the second person.
 async fn all_stop_at_the_second_person(steps: &[(&str, Value)]) {
     let (installation, session) = obedient(sandbox().await).await;
+    all_stop(&installation, &session, steps).await;
+}
+
+async fn all_stop(installation: &Installation, session: &Session, steps: &[(&str, Value)]) {
     let mut wrong = Vec::new();
     for (tool, arguments) in steps {
         let what = arguments["operation"].as_str().unwrap_or(tool);
@@ -103,7 +108,7 @@ async fn t17_eleven_small_steps_end_at_the_second_person() {
                 json!({ "Bucket": "shop-orders-prod-receipts", "VersioningConfiguration": { "Status": "Suspended" } }),
             ),
         ),
-        ("aws_change", family("cloudwatch:DisableAlarmActions", json!({ "AlarmNames": ["orders-errors"] }))),
+        ("aws_change", family("cloudwatch:DeleteDashboards", json!({ "DashboardNames": ["orders"] }))),
         ("aws_change", family("logs:DeleteRetentionPolicy", json!({ "logGroupName": "/shop/orders" }))),
         stop("ec2_stop_instances"),
         stop("ec2_terminate_instances"),
@@ -139,6 +144,141 @@ async fn t17_a_stack_is_neither_deleted_nor_made_anew_by_an_agent_alone() {
         .call("aws_change", with(&family("cloudformation:CreateStack", create), json!({ "dry_run": false })))
         .await;
     assert_eq!(made.result.is_error, Some(true), "{:#}", made.structured());
+    assert_eq!(environment().await, before);
+}
+
+/// What the seeded database of the sandbox is to a template.
+fn kept_in(table: &str) -> String {
+    json!({ "Resources": { "Orders": { "Type": "AWS::DynamoDB::Table", "Properties": {
+        "TableName": table, "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": [{ "AttributeName": "id", "AttributeType": "S" }],
+        "KeySchema": [{ "AttributeName": "id", "KeyType": "HASH" }],
+    } } } })
+    .to_string()
+}
+
+#[tokio::test]
+async fn t17_an_update_that_replaces_a_database_stops_at_the_second_person() {
+    let sandbox = sandbox().await;
+    let name = "t17-replaced";
+    let made = json!({ "StackName": name, "TemplateBody": kept_in(name) });
+    root_call(&PROD, "cloudformation:CreateStack", made).await.unwrap();
+    let status = async || {
+        let found = root_call(&PROD, "cloudformation:DescribeStacks", json!({ "StackName": name })).await.unwrap();
+        found["Stacks"][0].clone()
+    };
+    while status().await["StackStatus"] != "CREATE_COMPLETE" {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let before = status().await;
+    // It looks like a renaming, and CloudFormation says it is a replacement: delete and recreate.
+    let renamed = json!({ "StackName": name, "TemplateBody": kept_in("t17-replaced-2") });
+    let (_, session) = obedient(sandbox).await;
+    let preview = session.call("cloudformation_update_stack", prod(renamed.clone())).await;
+    assert_eq!(preview.structured()["effect"], "irreversible", "{:#}", preview.structured());
+    let change = &preview.structured()["change_set"]["changes"][0];
+    assert_eq!((&change["logical_id"], &change["replacement"]), (&json!("Orders"), &json!("True")), "{change:#}");
+    all_stop_at_the_second_person(&[
+        ("cloudformation_update_stack", prod(renamed.clone())),
+        ("aws_change", family("cloudformation:UpdateStack", renamed)),
+    ])
+    .await;
+    assert!(table_exists(&PROD, name).await && !table_exists(&PROD, "t17-replaced-2").await);
+    assert_eq!(status().await, before);
+}
+
+/// A Beanstalk environment with two instances, a load balancer and a database of its own, as AWS would tell of it.
+fn beanstalk(stub: &Stub) {
+    let arn = "arn:aws:elasticbeanstalk:eu-central-1:123456789012:environment/shop/shop-orders";
+    let environment = format!(
+        "<EnvironmentName>shop-orders</EnvironmentName><EnvironmentId>e-shop0rders</EnvironmentId>\
+         <EnvironmentArn>{arn}</EnvironmentArn><ApplicationName>shop</ApplicationName><Status>Ready</Status>\
+         <Health>Green</Health><VersionLabel>v17</VersionLabel><CNAME>shop-orders.eu-central-1.elasticbeanstalk.com</CNAME>\
+         <OperationsRole>arn:aws:iam::123456789012:role/shop-operations</OperationsRole>"
+    );
+    let resource = |kind: &str, name: &str| {
+        format!(
+            "<member><ResourceType>{kind}</ResourceType><LogicalResourceId>{name}</LogicalResourceId><PhysicalResourceId>{name}-1</PhysicalResourceId></member>"
+        )
+    };
+    let resources = [
+        resource("AWS::RDS::DBInstance", "AWSEBRDSDatabase"),
+        resource("AWS::EC2::SecurityGroup", "AWSEBSecurityGroup"),
+    ];
+    for (operation, result) in [
+        ("DescribeEnvironments", format!("<Environments><member>{environment}</member></Environments>")),
+        ("ListTagsForResource", format!("<ResourceArn>{arn}</ResourceArn><ResourceTags/>")),
+        (
+            "DescribeEnvironmentResources",
+            "<EnvironmentResources><EnvironmentName>shop-orders</EnvironmentName>\
+             <Instances><member><Id>i-1</Id></member><member><Id>i-2</Id></member></Instances>\
+             <LoadBalancers><member><Name>shop-lb</Name></member></LoadBalancers></EnvironmentResources>"
+                .to_owned(),
+        ),
+        ("DescribeStackResources", format!("<StackResources>{}</StackResources>", resources.concat())),
+    ] {
+        stub.tell(
+            operation,
+            &format!("<{operation}Response><{operation}Result>{result}</{operation}Result></{operation}Response>"),
+        );
+    }
+}
+
+#[tokio::test]
+async fn t17_a_beanstalk_environment_is_neither_terminated_nor_rebuilt_by_an_agent_alone() {
+    let stub = Stub::start().await;
+    beanstalk(&stub);
+    let installation = Installation::before_stub(&stub);
+    let session = Session::start(&installation, OLDER[1].clone(), Act::Obeys).await;
+    let environment = json!({ "EnvironmentName": "shop-orders" });
+    let preview = session.call("elasticbeanstalk_terminate_environment", prod(environment.clone())).await;
+    let filters = [
+        (r"plan-[0-9a-z]{26}", "[plan]"),
+        (r"[0-9a-f]{64}", "[digest]"),
+        (r"[0-9-]{10}T[0-9:]{8}Z", "[time]"),
+        (r"127\.0\.0\.1:\d+", "[endpoint]"),
+    ];
+    insta::with_settings!({ filters => filters }, {
+        insta::assert_snapshot!("preview_of_the_incident", preview.text());
+    });
+    all_stop(
+        &installation,
+        &session,
+        &[
+            ("elasticbeanstalk_terminate_environment", prod(environment.clone())),
+            ("elasticbeanstalk_rebuild_environment", prod(environment.clone())),
+            ("aws_change", family("elasticbeanstalk:TerminateEnvironment", environment.clone())),
+            ("aws_change", family("elasticbeanstalk:RebuildEnvironment", environment.clone())),
+            // No tool is declared for these; the family has the same guards.
+            (
+                "aws_change",
+                family(
+                    "elasticbeanstalk:DeleteApplication",
+                    json!({ "ApplicationName": "shop", "TerminateEnvByForce": true }),
+                ),
+            ),
+            (
+                "aws_change",
+                family("elasticbeanstalk:CreateEnvironment", with(&environment, json!({ "ApplicationName": "shop" }))),
+            ),
+        ],
+    )
+    .await;
+    assert_eq!(stub.changes(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn t17_a_group_of_instances_is_neither_deleted_nor_made_anew_by_an_agent_alone() {
+    sandbox().await;
+    let before = environment().await;
+    let group = json!({ "AutoScalingGroupName": "shop-orders-web" });
+    let like_before = json!({ "MinSize": 2, "MaxSize": 4, "LaunchConfigurationName": "shop-orders-web", "AvailabilityZones": ["eu-central-1a"] });
+    all_stop_at_the_second_person(&[
+        ("autoscaling_delete_group", prod(with(&group, json!({ "ForceDelete": true })))),
+        ("aws_change", family("autoscaling:DeleteAutoScalingGroup", with(&group, json!({ "ForceDelete": true })))),
+        ("aws_change", family("autoscaling:CreateAutoScalingGroup", with(&group, like_before))),
+    ])
+    .await;
     assert_eq!(environment().await, before);
 }
 

@@ -67,6 +67,8 @@ pub(crate) struct World {
     tables: BTreeMap<String, Table>,
     /// By their ARNs: what was backed up.
     backups: BTreeMap<String, Table>,
+    /// By operation: what a test made up.
+    told: BTreeMap<String, String>,
     sessions: u32,
 }
 
@@ -77,6 +79,10 @@ impl World {
 
     pub(crate) fn put_table(&mut self, table: Table) {
         self.tables.insert(table.name.clone(), table);
+    }
+
+    pub(crate) fn tell(&mut self, operation: &str, body: &str) {
+        self.told.insert(operation.to_owned(), body.to_owned());
     }
 
     pub(crate) fn has_table(&self, name: &str) -> bool {
@@ -90,6 +96,9 @@ impl World {
     pub(crate) fn answer(&mut self, request: &Request) -> Reply {
         if request.is_dry_run() {
             return ec2_error(412, "DryRunOperation", "Request would have succeeded, but DryRun flag is set.");
+        }
+        if let Some(body) = self.told.get(&request.operation) {
+            return Reply::ok(body.clone());
         }
         match request.operation.as_str() {
             "AssumeRole" => self.assume_role(request),
