@@ -70,6 +70,58 @@ const SECRET_MEMBERS: &[(&str, &str, &str)] = &[
     ("sts", "GetFederationTokenResponse", "Credentials"),
 ];
 
+/// What a member of [`SECRET_MEMBERS`] is told to be by another one beside it.
+enum Beside {
+    /// Plain where the other has one of these values.
+    Is(&'static [&'static str]),
+    /// Plain where the other is a name that doesn't sound like a secret's.
+    Names,
+}
+
+/// Members of [`SECRET_MEMBERS`] that may be plain: service, structure, member, and which other one tells. Without it a stack
+/// could be changed by a parameter that nobody sees. AWS itself shows them to everybody who may read the resource; what is
+/// declared as secret there (`NoEcho`, `SecureString`) isn't among them.
+const PLAIN_WHERE: &[(&str, &str, &str, &str, Beside)] = &[
+    ("cloudformation", "Parameter", "ParameterValue", "ParameterKey", Beside::Names),
+    ("cloudformation", "Output", "OutputValue", "OutputKey", Beside::Names),
+    ("ssm", "Parameter", "Value", "Type", Beside::Is(&["String", "StringList"])),
+    ("ssm", "ParameterHistory", "Value", "Type", Beside::Is(&["String", "StringList"])),
+    ("ssm", "PutParameterRequest", "Value", "Type", Beside::Is(&["String", "StringList"])),
+];
+
+/// Names that people give to secrets, besides [`SECRET_NAMES`].
+const SOUNDING_SECRET: &[&str] = &[
+    "apikey",
+    "auth",
+    "cert",
+    "cred",
+    "key",
+    "licence",
+    "license",
+    "pass",
+    "pin",
+    "private",
+    "pwd",
+    "salt",
+    "secret",
+    "token",
+    "url",
+    "uri",
+    "webhook",
+    "connection",
+    "dsn",
+];
+
+/// True where some text in a value is, or holds, what stands for a secret.
+pub fn holds_redacted(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains(REDACTED),
+        Value::Array(items) => items.iter().any(holds_redacted),
+        Value::Object(members) => members.values().any(holds_redacted),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
 /// A copy of an operation's arguments or result in which every secret is replaced by [`REDACTED`].
 ///
 /// Secret is what the model marks as `sensitive`, and what the tables above name. A value that doesn't have the form the
@@ -157,7 +209,7 @@ impl Redaction<'_> {
         }
         match (&shape.kind, value) {
             (ShapeKind::Structure { .. }, Value::Object(entries)) => {
-                let members = entries.iter().map(|(name, value)| Ok((name.clone(), self.member(&shape, name, value)?)));
+                let members = entries.keys().map(|name| Ok((name.clone(), self.member(&shape, name, entries)?)));
                 members.collect::<Result<Map<_, _>, _>>().map(Value::Object)
             }
             (ShapeKind::List { member, .. }, Value::Array(items)) => {
@@ -186,12 +238,15 @@ impl Redaction<'_> {
         }
     }
 
-    fn member(&self, structure: &ShapeModel, name: &str, value: &Value) -> Result<Value, ModelError> {
+    /// A member of a structure, by its name among all that are there.
+    fn member(&self, structure: &ShapeModel, name: &str, all: &Map<String, Value>) -> Result<Value, ModelError> {
+        let Some(value) = all.get(name) else { return Ok(Value::Null) };
         let Some(member) = structure.member(name) else {
             return Ok(if secret_name(name) { Value::from(REDACTED) } else { value.clone() });
         };
         let shape = self.service.shape(&member.shape)?;
-        let listed = SECRET_MEMBERS.contains(&(self.service.name(), structure.name.as_str(), name));
+        let listed = SECRET_MEMBERS.contains(&(self.service.name(), structure.name.as_str(), name))
+            && !self.plain(structure, name, all);
         let textual = match &shape.kind {
             ShapeKind::String { enum_values, .. } => enum_values.is_empty(),
             ShapeKind::Blob(_) => true,
@@ -201,6 +256,17 @@ impl Redaction<'_> {
             return self.stand_in(&shape, 0);
         }
         self.of_shape(&member.shape, value)
+    }
+
+    fn plain(&self, structure: &ShapeModel, name: &str, all: &Map<String, Value>) -> bool {
+        let of = (self.service.name(), structure.name.as_str(), name);
+        PLAIN_WHERE.iter().filter(|(service, of_structure, member, ..)| (*service, *of_structure, *member) == of).any(
+            |(_, _, _, other, beside)| match (all.get(*other).and_then(Value::as_str), beside) {
+                (None, _) => false,
+                (Some(told), Beside::Is(plain)) => plain.contains(&told),
+                (Some(told), Beside::Names) => !sounds_secret(told),
+            },
+        )
     }
 
     fn stand_in(&self, shape: &ShapeModel, depth: u8) -> Result<Value, ModelError> {
@@ -224,8 +290,18 @@ impl Redaction<'_> {
     }
 }
 
+/// True where somebody may have meant a secret by a name of their own. It is true of many that aren't.
+fn sounds_secret(name: &str) -> bool {
+    let lower = plain_letters(name);
+    secret_name(name) || SOUNDING_SECRET.iter().any(|word| lower.contains(word))
+}
+
+fn plain_letters(name: &str) -> String {
+    name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase()
+}
+
 pub(crate) fn secret_name(name: &str) -> bool {
-    let name: String = name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    let name = plain_letters(name);
     SECRET_NAMES.iter().any(|secret| name.contains(secret))
 }
 
@@ -273,6 +349,38 @@ mod tests {
         assert_eq!(redacted("ec2:TerminateInstances", Input, plain.clone()), plain);
         let plain = json!({"SecretId": "prod/db", "ForceDeleteWithoutRecovery": true});
         assert_eq!(redacted("secretsmanager:DeleteSecret", Input, plain.clone()), plain);
+    }
+
+    #[test]
+    fn what_is_told_to_be_plain_is_shown() {
+        use Direction::{Input, Output};
+        let shown = [
+            (
+                "cloudformation:DescribeStacks",
+                Output,
+                json!({"Stacks": [{"Parameters": [{"ParameterKey": "DeletionProtection", "ParameterValue": "true"}]}]}),
+            ),
+            ("ssm:PutParameter", Input, json!({"Name": "p", "Type": "String", "Value": "blue"})),
+            ("ssm:GetParameter", Output, json!({"Parameter": {"Name": "p", "Type": "StringList", "Value": "a,b"}})),
+        ];
+        for (operation, direction, value) in shown {
+            assert_eq!(redacted(operation, direction, value.clone()), value, "{operation}");
+            assert!(!holds_redacted(&value));
+        }
+        let parameter =
+            |key: &str| json!({"StackName": "s", "Parameters": [{"ParameterKey": key, "ParameterValue": "hunter2"}]});
+        let hidden = [
+            ("cloudformation:UpdateStack", parameter("DbPass")),
+            ("cloudformation:UpdateStack", parameter("API-Key")),
+            ("cloudformation:UpdateStack", json!({"StackName": "s", "Parameters": [{"ParameterValue": "hunter2"}]})),
+            ("ssm:PutParameter", json!({"Name": "p", "Value": "hunter2"})),
+            ("ssm:PutParameter", json!({"Name": "p", "Type": "SecureString", "Value": "hunter2"})),
+            ("ssm:PutParameter", json!({"Name": "p", "Type": ["String"], "Value": "hunter2"})),
+        ];
+        for (operation, value) in hidden {
+            let shown = redacted(operation, Input, value);
+            assert!(holds_redacted(&shown) && !shown.to_string().contains("hunter2"), "{operation}: {shown}");
+        }
     }
 
     #[test]

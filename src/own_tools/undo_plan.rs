@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{Sheet, arguments, store_failed};
-use crate::aws::redact::REDACTED;
+use crate::aws::redact::holds_redacted;
 use crate::call::refused::{Code, Refused};
 use crate::call::request::{Caller, ToolRequest};
 use crate::execute::back::since;
@@ -205,15 +205,6 @@ fn fill(arguments: &mut Value, at: &str, value: &Value) -> bool {
     let Some((around, key)) = at.rsplit_once('/') else { return false };
     match arguments.pointer_mut(around) {
         Some(Value::Object(members)) => members.shift_remove(&key.replace("~1", "/").replace("~0", "~")).is_some(),
-        _ => false,
-    }
-}
-
-fn holds_redacted(value: &Value) -> bool {
-    match value {
-        Value::String(text) => text.contains(REDACTED),
-        Value::Array(items) => items.iter().any(holds_redacted),
-        Value::Object(members) => members.values().any(holds_redacted),
         _ => false,
     }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::aws::redact::holds_redacted;
 use crate::call::resolve::ResolvedCall;
 use crate::text::escape::quoted;
 
@@ -22,6 +23,9 @@ pub struct Change {
     pub not_known: Option<String>,
 }
 
+/// Why a row with sensitive values is not known.
+const HIDDEN: &str = "what is redacted may differ";
+
 /// The rows of all targets, without those whose two sides are equal. `shown` are the arguments without what is sensitive.
 ///
 /// They are under the digest: what a person was shown may not be something else when the call is made. A row that can't be
@@ -39,6 +43,9 @@ pub fn rows(call: &ResolvedCall, shown: &Value) -> Vec<Change> {
             let (before, after) = (row.before.search(&context), row.after.search(&context));
             let not_known = [&before, &after].into_iter().find_map(|side| side.as_ref().err().map(ToString::to_string));
             let (before, after) = (whole(before.unwrap_or_default()), whole(after.unwrap_or_default()));
+            // Two sides without their secrets may be equal and stand for different things.
+            let hidden = holds_redacted(&before) || holds_redacted(&after);
+            let not_known = not_known.or_else(|| hidden.then(|| HIDDEN.to_owned()));
             if before != after || not_known.is_some() {
                 found.push(Change { target, what, before, after, not_known });
             }
@@ -59,6 +66,9 @@ impl Change {
     /// `what: before → after`, on one line; each side with at most `width` characters.
     pub fn line(&self, width: usize) -> String {
         match &self.not_known {
+            Some(why) if why == HIDDEN => {
+                format!("{}: {} → {} ({HIDDEN})", self.what, side(&self.before, width), side(&self.after, width))
+            }
             Some(why) => format!("{}: not known ({})", self.what, quoted(why, width)),
             None => format!("{}: {} → {}", self.what, side(&self.before, width), side(&self.after, width)),
         }
@@ -94,6 +104,12 @@ mod tests {
         insta::assert_snapshot!(told.join("\n"));
         let not_known = Some("`join(' ', x)` can't be evaluated".to_owned());
         let row = Change { target: "t".into(), what: "size".into(), before: json!(4), after: Value::Null, not_known };
+        let hidden = json!(["DbPass=[redacted]"]);
+        let what = "parameters".to_owned();
+        let not_known = Some(HIDDEN.to_owned());
+        let both = Change { target: "t".into(), what, before: hidden.clone(), after: hidden, not_known };
+        let told = "`[\"DbPass=[redacted]\"]`";
+        assert_eq!(both.line(60), format!("parameters: {told} → {told} (what is redacted may differ)"));
         assert_eq!(row.line(60), "size: not known (`\\u{60}join(' ', x)\\u{60} can't be evaluated`)");
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::effects::{seen, truthy};
 use super::filed::{Dependents, Later, PlanContent, Undo};
 use super::kept::KeptPoint;
-use crate::aws::redact::{Direction, redact};
+use crate::aws::redact::{Direction, holds_redacted, redact};
 use crate::call::refused::{Code, Refused};
 use crate::call::resolve::ResolvedCall;
 use crate::manifest::spec::{LATER, UndoHow, UndoWay};
@@ -31,6 +31,10 @@ pub fn recipe(call: &ResolvedCall, dependents: &[Dependents]) -> Result<Undo, Re
     if let Value::Object(members) = &mut arguments {
         members.insert("account".to_owned(), json!(call.call().account().name));
         members.insert("region".to_owned(), json!(call.call().region()));
+    }
+    if holds_redacted(&arguments) {
+        let reason = "a sensitive value that it would take is kept nowhere".to_owned();
+        return Ok(Undo::None { reason, by_hand });
     }
     let later = later.into_iter().map(|(at, from)| Later { at, from }).collect();
     Ok(Undo::Recipe { tool: tool.clone(), arguments, loses: loses.clone(), later, by_hand })
