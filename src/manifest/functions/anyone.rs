@@ -111,8 +111,12 @@ fn restricts(key: &str, values: &[&str]) -> bool {
     }
 }
 
-/// True where a key says which of an identity provider's users: `accounts.google.com:sub`. The audience of AWS's own sign-in
-/// is everybody's.
+/// Identity providers that say themselves for whom a token is: it names one application of theirs. At others, such as those
+/// of build services, whoever asks for a token chooses its audience.
+const OWN_AUDIENCES: [&str; 4] =
+    ["accounts.google.com", "cognito-identity.amazonaws.com", "graph.facebook.com", "www.amazon.com"];
+
+/// True where a key says which of an identity provider's users: `accounts.google.com:sub`.
 fn subject(key: &str, values: &[&str]) -> bool {
     let Some((provider, claim)) = key.rsplit_once(':') else { return false };
     let fixed = |value: &&str| {
@@ -122,10 +126,7 @@ fn subject(key: &str, values: &[&str]) -> bool {
     };
     match claim {
         "sub" | "email" | "oaud" => provider.contains('.') && values.iter().all(fixed),
-        "aud" => {
-            provider.contains('.')
-                && values.iter().all(|value| fixed(value) && *value != "sts.amazonaws.com" && !wild(value))
-        }
+        "aud" => OWN_AUDIENCES.contains(&provider) && values.iter().all(|value| fixed(value) && !wild(value)),
         _ => false,
     }
 }
@@ -260,6 +261,7 @@ mod tests {
             let key = format!("token.actions.githubusercontent.com:{key}");
             grants_anyone(&policy(github.clone(), json!({ "StringLike": { key: value } })))
         };
+        assert!(with("aud", "shop"), "whoever builds there chooses it");
         assert!(
             with("aud", "sts.amazonaws.com") && with("sub", "*") && with("sub", "repo:*") && with("sub", "repo:sho*")
         );

@@ -13,35 +13,9 @@ const LEAST_SAID: usize = 3;
 /// The parts of an ARN.
 const PARTS: usize = 6;
 
-/// Kinds of resources whose every member is as good as all: `arn:aws:iam::111122223333:role/*`.
-const KINDS: [&str; 26] = [
-    "alias",
-    "cluster",
-    "db",
-    "event-bus",
-    "function",
-    "group",
-    "instance",
-    "instance-profile",
-    "key",
-    "loadbalancer",
-    "log-group",
-    "mfa",
-    "parameter",
-    "policy",
-    "repository",
-    "role",
-    "rule",
-    "secret",
-    "security-group",
-    "service",
-    "snapshot",
-    "stack",
-    "statemachine",
-    "table",
-    "user",
-    "volume",
-];
+/// Services whose ARNs begin with a name, where others have a kind whose every member is as good as all:
+/// `arn:aws:iam::111122223333:role/*`.
+const NAMED_FIRST: [&str; 6] = ["codecommit", "execute-api", "s3", "s3express", "sns", "sqs"];
 
 /// True where an `Allow` statement has an action `*` or `service:*`, or a `NotAction`, on all resources. Conditions don't
 /// help. Takes a policy or a list of them, as text or not; unreadable ones grant all.
@@ -115,7 +89,8 @@ fn is_every_resource(resource: &str) -> bool {
         [_, _, service, _, _, resource] => {
             let kind = resource.split(['/', ':']).next().unwrap_or_default();
             let rest = resource.get(kind.len()..).unwrap_or_default();
-            let all_of_a_kind = wild(rest) && said(rest) == 0 && KINDS.contains(&kind.to_ascii_lowercase().as_str());
+            let all_of_a_kind =
+                wild(rest) && said(rest) == 0 && !NAMED_FIRST.contains(&service.to_ascii_lowercase().as_str());
             wild(service) || (wild(resource) && said(resource) < LEAST_SAID) || all_of_a_kind
         }
         // A wildcard reaches over colons.
@@ -194,6 +169,9 @@ mod tests {
             json!("*:*"),
             json!("arn:aws:iam::111122223333:role/*"),
             json!("arn:aws:dynamodb:*:*:table/**"),
+            json!("arn:aws:kinesis:eu-central-1:111122223333:stream/*"),
+            json!("arn:aws:backup:eu-central-1:111122223333:backup-vault:*"),
+            json!("arn:aws:route53:::hostedzone/*"),
             json!("*role*"),
             json!("arn:aws:iam::*:user/${aws:username}"),
             json!("${aws:PrincipalTag/x}"),
