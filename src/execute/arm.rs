@@ -215,10 +215,7 @@ async fn unchanged(
         let found = match &now {
             Seen::Gone => vec!["it is gone".to_owned()],
             Seen::Appeared => vec!["it is there now".to_owned()],
-            Seen::Read(now) => differences(&judged(target), &judged(now))
-                .into_iter()
-                .map(|d| format!("{}: {} → {}", d.path, d.before, d.now))
-                .collect(),
+            Seen::Read(now) => differences(&judged(target), &judged(now)).into_iter().map(|d| d.words()).collect(),
         };
         if !found.is_empty() {
             return Err(Refused::new(

@@ -19,7 +19,7 @@ use crate::config::{Account, TagRule};
 use crate::manifest::catalog::{Catalog, Entry};
 use crate::manifest::spec::{Targets, ToolSpec};
 use crate::names::CallId;
-use crate::plan::compare::differences;
+use crate::plan::compare::{Difference, differences};
 use crate::plan::filed::{FiledPlan, PlanState};
 use crate::ports::{Clock, Cloud, CloudSession, PlanFilter, Purpose, SessionRequest, Store, StoreError};
 use crate::text::escape::quoted;
@@ -228,7 +228,7 @@ async fn judge(
 fn first_change(before: &Value, now: &Value) -> Option<String> {
     // Anybody may tag a thing at any time: that tells nothing of this call.
     let found = differences(before, now);
-    found.iter().find(|d| !d.path.starts_with("tags")).map(|d| format!("{} was {} and is {}", d.path, d.before, d.now))
+    found.iter().find(|d| !d.path.starts_with("tags")).map(Difference::words)
 }
 
 fn event(clock: &dyn Clock, what: What) -> Event {

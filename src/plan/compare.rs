@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::filed::{FiledPlan, PlanContent};
 use crate::call::refused::{Code, Refused};
+use crate::text::escape::quoted;
 
 /// Differences told of in one refusal.
 const SHOWN: usize = 10;
@@ -18,6 +19,19 @@ pub struct Difference {
     /// Now; null where it is gone.
     pub now: Value,
 }
+
+impl Difference {
+    /// `tags.name: "a" → "b"` for people and models. Keys and values are of AWS's own making, or of anybody's who may tag.
+    pub fn words(&self) -> String {
+        format!("{}: {} → {}", quoted(&self.path, LONGEST_PATH), side(&self.before), side(&self.now))
+    }
+}
+
+/// Most characters of a path that are told.
+const LONGEST_PATH: usize = 120;
+
+/// Most characters of one side of a difference.
+const SIDE: usize = 80;
 
 /// Compares under the digest: everything must come out equal, but for those parts of a target's state that its manifest
 /// leaves out of the fingerprint.
@@ -91,23 +105,25 @@ fn refusal(filed: &FiledPlan, found: Vec<Difference>) -> Refused {
     };
     let follows = |d: &Difference| found.len() > 1 && (d.path.ends_with("_digest") || !cause(d));
     let shown: Vec<&Difference> = found.iter().filter(|d| !follows(d)).collect();
-    let mut lines: Vec<String> =
-        shown.iter().take(SHOWN).map(|d| format!("{}: {} → {}", d.path, brief(&d.before), brief(&d.now))).collect();
+    let mut lines: Vec<String> = shown.iter().take(SHOWN).map(|d| d.words()).collect();
     if shown.len() > SHOWN {
         lines.push(format!("and {} more", shown.len() - SHOWN));
     }
     let data: Vec<Value> = shown
         .iter()
         .take(SHOWN)
-        .map(|d| json!({ "path": d.path, "before": brief(&d.before), "now": brief(&d.now) }))
+        .map(|d| json!({ "path": quoted(&d.path, LONGEST_PATH), "before": side(&d.before), "now": side(&d.now) }))
         .collect();
     Refused::new(code, format!("plan `{id}`: {what}: {}", lines.join("; ")), again)
         .with_data(json!({ "plan_id": id, "differences": data }))
 }
 
-fn brief(value: &Value) -> String {
-    let text = value.to_string();
-    if text.chars().count() <= 80 { text } else { text.chars().take(80).chain(['…']).collect() }
+fn side(value: &Value) -> String {
+    match value {
+        Value::Null => "none".to_owned(),
+        Value::String(text) => quoted(text, SIDE),
+        other => quoted(&other.to_string(), SIDE),
+    }
 }
 
 #[cfg(test)]
@@ -120,5 +136,8 @@ mod tests {
         let now = json!({"a": {"b": [1, 3, 4]}, "d": "y"});
         let paths: Vec<String> = differences(&before, &now).into_iter().map(|d| d.path).collect();
         assert_eq!(paths, ["a.b[1]", "a.b[2]", "c", "d"]);
+        let named = json!({"tags": {"a: 1 → 2; nothing to see\u{202e}": "b`\n"}});
+        let told = differences(&json!({ "tags": {} }), &named).pop().unwrap().words();
+        assert_eq!(told, "`tags.a: 1 → 2; nothing to see\\u{202E}`: none → `b\\u{60}\\n`");
     }
 }
