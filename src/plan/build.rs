@@ -150,7 +150,7 @@ impl Chained {
         undoes: Option<&Undoes>,
         with: &Workbench<'_>,
     ) -> Result<Self, Refused> {
-        let steps = chain::of_call(call, dependents, &shown(call, arguments, with)?);
+        let steps = chain::of_call(call, dependents, &shown(call, arguments, with)?)?;
         if steps.is_empty() {
             return Ok(Self { steps, chains: Vec::new(), besides: Vec::new() });
         }

@@ -17,6 +17,7 @@ use serde_json::Value;
 
 use super::effects::{holds, seen};
 use super::filed::{Dependents, Raised};
+use crate::call::refused::{Code, Refused};
 use crate::call::resolve::ResolvedCall;
 use crate::manifest::spec::{Step, Tool};
 use crate::names::{Effect, PlanId, StepKind};
@@ -26,11 +27,15 @@ use crate::text::escape::quoted;
 /// Earlier steps of a chain that are told, the newest.
 const MOST_TOLD: usize = 20;
 
-/// Names that a call of a family can be about.
-const MOST_NAMES: usize = 60;
+/// Names that a call of a family can be about. One with more is refused: the one that matters could be behind them.
+const MOST_NAMES: usize = 200;
 
-/// The longest name of a thing, in characters.
-const LONGEST_NAME: usize = 300;
+/// The longest name of a thing, in characters: that of an ARN.
+const LONGEST_NAME: usize = 2048;
+
+/// How the unknown end of a secret's ARN is written.
+/// <https://docs.aws.amazon.com/secretsmanager/latest/userguide/whats-in-a-secret.html>
+const SECRET_END: &str = "-??????";
 
 /// So many different kinds of steps against one thing are destructive, whatever each of them is.
 const TOO_MANY_KINDS: usize = 3;
@@ -106,13 +111,16 @@ impl EarlierStep {
 
 /// What a call does to which things. A manifest's condition that can't be evaluated counts as met. `shown` are the arguments
 /// without anything sensitive.
-pub fn of_call(call: &ResolvedCall, dependents: &[Dependents], shown: &Value) -> Vec<PlannedStep> {
+///
+/// # Errors
+/// Where a family's call names more than can be held against what was done before.
+pub fn of_call(call: &ResolvedCall, dependents: &[Dependents], shown: &Value) -> Result<Vec<PlannedStep>, Refused> {
     let spec = call.call().spec();
     let verb = by_verb(spec.operation.name());
     let steps: BTreeSet<PlannedStep> = match (&spec.targets, spec.steps.as_slice()) {
         (None, _) => {
             let is = verb.unwrap_or(StepKind::Weaken);
-            let about = if harmless(spec.operation.name()) { Vec::new() } else { names(spec, shown) };
+            let about = if harmless(spec.operation.name()) { Vec::new() } else { names(spec, shown)? };
             about.into_iter().map(|of| PlannedStep { is, of }).collect()
         }
         (Some(_), []) => {
@@ -125,7 +133,7 @@ pub fn of_call(call: &ResolvedCall, dependents: &[Dependents], shown: &Value) ->
             declared.iter().filter(met).flat_map(|step| of_targets(step, call)).collect()
         }
     };
-    steps.into_iter().collect()
+    Ok(steps.into_iter().collect())
 }
 
 /// A step about each target, or about what the manifest says it is about. Where that gives nothing it is the target itself.
@@ -234,7 +242,7 @@ fn harmless(operation: &str) -> bool {
 }
 
 /// The names in the arguments of a family's call: values of required members, and of those that by their own name hold one.
-fn names(spec: &Tool, shown: &Value) -> Vec<String> {
+fn names(spec: &Tool, shown: &Value) -> Result<Vec<String>, Refused> {
     let required = |name: &str| spec.input.iter().any(|input| input.required && input.member == name);
     let mut found = Vec::new();
     if let Value::Object(members) = shown {
@@ -242,14 +250,21 @@ fn names(spec: &Tool, shown: &Value) -> Vec<String> {
             collect(member, value, required(member), &mut found);
         }
     }
-    found.truncate(MOST_NAMES);
-    found
+    if found.len() > MOST_NAMES {
+        let message = format!("the arguments name {} things, and at most {MOST_NAMES} can be judged", found.len());
+        return Err(Refused::new(Code::OverLimit, message, "make several calls, each about fewer things"));
+    }
+    Ok(found)
 }
 
 fn collect(member: &str, value: &Value, wanted: bool, found: &mut Vec<String>) {
     const ENDINGS: [&str; 12] =
         ["name", "names", "id", "ids", "identifier", "identifiers", "arn", "arns", "url", "urls", "key", "resource"];
     let member = member.to_ascii_lowercase();
+    // Tags tell something of a thing, and don't name it.
+    if ["tag", "tags", "taglist", "tagset", "tagging", "tagspecifications"].contains(&member.as_str()) {
+        return;
+    }
     let wanted = wanted || ENDINGS.iter().any(|ending| member.ends_with(ending));
     match value {
         Value::String(text) if wanted && is_name(text) && !found.contains(text) => found.push(text.clone()),
@@ -260,8 +275,7 @@ fn collect(member: &str, value: &Value, wanted: bool, found: &mut Vec<String>) {
 }
 
 fn is_name(text: &str) -> bool {
-    let length = text.chars().count();
-    (2..=LONGEST_NAME).contains(&length) && text.chars().all(|c| c.is_alphanumeric() || "-_./:@+=,#$".contains(c))
+    text.chars().count() <= LONGEST_NAME && text.contains(|c: char| c.is_alphanumeric())
 }
 
 fn same_thing(one: &str, other: &str) -> bool {
@@ -278,7 +292,11 @@ fn same_thing(one: &str, other: &str) -> bool {
 fn bears(arn: &str, name: &str) -> bool {
     let resource = arn.splitn(6, ':').nth(5).unwrap_or(arn);
     let said = |part: &&str| part.contains(|c: char| c.is_alphanumeric());
-    resource.split(['/', ':']).filter(said).any(|part| glob::meets(part, short(name)))
+    let meets = |part: &str| {
+        glob::meets(part, short(name))
+            || part.strip_suffix(SECRET_END).is_some_and(|part| glob::meets(part, short(name)))
+    };
+    resource.split(['/', ':']).filter(said).any(meets)
 }
 
 /// What names a thing in its ARN or address.
@@ -378,6 +396,7 @@ mod tests {
             (group("*"), group("1234-5678")),
             (format!("{secret}??????"), format!("{secret}a1B2c3")),
             (TABLE.to_owned(), "PROD-orders".to_owned()),
+            (format!("{secret}??????"), "prod/DB".to_owned()),
             (TABLE.to_owned(), "table/prod-orders".to_owned()),
             ("https://sqs.eu-central-1.amazonaws.com/111122223333/jobs".to_owned(), "jobs".to_owned()),
             ("arn:aws:sqs:eu-central-1:111122223333:jobs".to_owned(), "https://sqs/111122223333/Jobs".to_owned()),
@@ -443,7 +462,12 @@ mod tests {
             "Listeners": [{ "TargetGroupArns": ["arn:aws:x"] }], "Password": "[redacted]",
         });
         collect("Root", &value, false, &mut found);
-        assert_eq!(found, ["Prod-Orders", "Name", "arn:aws:x"]);
+        assert_eq!(found, ["Prod-Orders", "arn:aws:x"]);
+        let mut found = Vec::new();
+        collect("AlarmName", &json!("High CPU (prod)"), true, &mut found);
+        collect("Key", &json!("k"), false, &mut found);
+        collect("Name", &json!(" "), false, &mut found);
+        assert_eq!(found, ["High CPU (prod)", "k"]);
     }
 
     proptest! {
