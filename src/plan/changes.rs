@@ -24,7 +24,7 @@ pub struct Change {
 }
 
 /// Why a row with sensitive values is not known.
-const HIDDEN: &str = "what is redacted may differ";
+pub const HIDDEN: &str = "what is redacted may differ";
 
 /// The rows of all targets, without those whose two sides are equal. `shown` are the arguments without what is sensitive.
 ///
@@ -63,10 +63,15 @@ fn whole(value: Value) -> Value {
 }
 
 impl Change {
+    /// True where both sides are known but for sensitive values in them.
+    pub fn is_hidden(&self) -> bool {
+        self.not_known.as_deref() == Some(HIDDEN)
+    }
+
     /// `what: before → after`, on one line; each side with at most `width` characters.
     pub fn line(&self, width: usize) -> String {
         match &self.not_known {
-            Some(why) if why == HIDDEN => {
+            Some(_) if self.is_hidden() => {
                 format!("{}: {} → {} ({HIDDEN})", self.what, side(&self.before, width), side(&self.after, width))
             }
             Some(why) => format!("{}: not known ({})", self.what, quoted(why, width)),

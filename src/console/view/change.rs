@@ -120,11 +120,14 @@ fn declared(target: &PlannedTarget, content: &PlanContent) -> Markup {
                     @for row in rows {
                         tr.change {
                             th scope="row" { (super::words::prose_line(&row.what, 80)) }
-                            @if let Some(why) = &row.not_known {
+                            @if let Some(why) = row.not_known.as_ref().filter(|_| !row.is_hidden()) {
                                 td.before colspan="2" { strong.bad { "Not known: " } (super::words::prose_line(why, LINE)) }
                             } @else {
                                 td.before.known data-label="Now" { span.sign { "−" span.hidden { " before: " } } (side(&row.before)) }
-                                td.after data-label="Then" { span.sign { "+" span.hidden { " after: " } } (side(&row.after)) }
+                                td.after data-label="Then" {
+                                    span.sign { "+" span.hidden { " after: " } } (side(&row.after))
+                                    @if row.is_hidden() { " " strong.bad { (HIDDEN) } }
+                                }
                             }
                         }
                     }
