@@ -70,7 +70,7 @@ const SECRET_MEMBERS: &[(&str, &str, &str)] = &[
     ("sts", "GetFederationTokenResponse", "Credentials"),
 ];
 
-/// What a member of [`SECRET_MEMBERS`] is told to be by another one beside it.
+/// What a member is told to be by another one beside it.
 enum Beside {
     /// Plain where the other has one of these values.
     Is(&'static [&'static str]),
@@ -78,7 +78,7 @@ enum Beside {
     Names,
 }
 
-/// Members of [`SECRET_MEMBERS`] that may be plain: service, structure, member, and which other one tells. Without it a stack
+/// Members that are marked or listed as secret and may be plain: service, structure, member, and which other one tells. Without it a stack
 /// could be changed by a parameter that nobody sees. AWS itself shows them to everybody who may read the resource; what is
 /// declared as secret there (`NoEcho`, `SecureString`) isn't among them.
 const PLAIN_WHERE: &[(&str, &str, &str, &str, Beside)] = &[
@@ -245,8 +245,10 @@ impl Redaction<'_> {
             return Ok(if secret_name(name) { Value::from(REDACTED) } else { value.clone() });
         };
         let shape = self.service.shape(&member.shape)?;
-        let listed = SECRET_MEMBERS.contains(&(self.service.name(), structure.name.as_str(), name))
-            && !self.plain(structure, name, all);
+        if value.is_string() && self.plain(structure, name, all) {
+            return Ok(value.clone());
+        }
+        let listed = SECRET_MEMBERS.contains(&(self.service.name(), structure.name.as_str(), name));
         let textual = match &shape.kind {
             ShapeKind::String { enum_values, .. } => enum_values.is_empty(),
             ShapeKind::Blob(_) => true,
