@@ -126,7 +126,7 @@ fn declared(target: &PlannedTarget, content: &PlanContent) -> Markup {
                                 td.before.known data-label="Now" { span.sign { "−" span.hidden { " before: " } } (side(&row.before)) }
                                 td.after data-label="Then" {
                                     span.sign { "+" span.hidden { " after: " } } (side(&row.after))
-                                    @if row.is_hidden() { " " strong.bad { (HIDDEN) } }
+                                    @if row.is_hidden() { " " strong.bad { (crate::plan::changes::HIDDEN) } }
                                 }
                             }
                         }

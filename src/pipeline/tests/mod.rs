@@ -398,7 +398,7 @@ async fn a_change_between_preview_and_apply_is_told_as_a_difference() {
     let answer = desk.call("ec2_terminate_instances", apply(terminate("shop-dev"), &plan), &person).await;
     let Answered::Refused(refused) = answer else { panic!("not refused") };
     assert_eq!(refused.code, Code::Drift);
-    assert!(refused.message.contains("\"stopped\" → \"running\""), "{}", refused.message);
+    assert!(refused.message.contains("`stopped` → `running`"), "{}", refused.message);
     assert_eq!(person.asked(), 0);
     desk.nothing_changed();
 }
