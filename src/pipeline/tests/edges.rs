@@ -17,6 +17,7 @@ async fn a_dry_run_goes_only_to_an_endpoint_that_knows_what_it_is() {
         request_id: None,
     };
     let cloud = FakeCloud::new()
+        .answers("ec2:DescribeInstanceAttribute", unprotected())
         .answers("ec2:DescribeInstances", instance("stopped"))
         .fails("ec2:DescribeInstances", refused.clone())
         .fails("ec2:StartInstances", refused);

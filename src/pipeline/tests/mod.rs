@@ -74,6 +74,11 @@ struct Desk {
     _folder: tempfile::TempDir,
 }
 
+/// No termination protection.
+fn unprotected() -> Value {
+    json!({ "DisableApiTermination": { "Value": false } })
+}
+
 fn instance(state: &str) -> Value {
     json!({ "Reservations": [{ "Instances": [{
         "InstanceId": INSTANCE,
@@ -88,6 +93,7 @@ fn instance(state: &str) -> Value {
 
 fn cloud() -> FakeCloud {
     FakeCloud::new()
+        .answers("ec2:DescribeInstanceAttribute", unprotected())
         .answers("ec2:DescribeInstances", instance("stopped"))
         .answers("ec2:DescribeVolumes", json!({ "Volumes": [{ "VolumeId": "vol-0aaa" }] }))
         .answers("autoscaling:DescribeAutoScalingInstances", json!({ "AutoScalingInstances": [] }))
@@ -434,6 +440,7 @@ async fn of_many_applies_at_once_exactly_one_wins() {
 #[tokio::test]
 async fn an_outcome_nobody_knows_stays_unknown_until_the_targets_tell() {
     let cloud = FakeCloud::new()
+        .answers("ec2:DescribeInstanceAttribute", unprotected())
         .answers("ec2:DescribeInstances", instance("stopped"))
         .answers("ec2:DescribeVolumes", json!({ "Volumes": [] }))
         .answers("autoscaling:DescribeAutoScalingInstances", json!({ "AutoScalingInstances": [] }))
@@ -457,7 +464,10 @@ async fn an_outcome_nobody_knows_stays_unknown_until_the_targets_tell() {
 
 #[tokio::test]
 async fn unchanged_targets_settle_an_unknown_outcome_once_its_time_is_over() {
-    let cloud = FakeCloud::new().answers("ec2:DescribeInstances", instance("stopped")).loses("ec2:StartInstances");
+    let cloud = FakeCloud::new()
+        .answers("ec2:DescribeInstanceAttribute", unprotected())
+        .answers("ec2:DescribeInstances", instance("stopped"))
+        .loses("ec2:StartInstances");
     let desk = desk_with(cloud, None).await;
     let plan = desk.preview("ec2_start_instances", start()).await;
     let person = Person::types(INSTANCE);
@@ -469,11 +479,10 @@ async fn unchanged_targets_settle_an_unknown_outcome_once_its_time_is_over() {
 
 #[tokio::test]
 async fn aws_s_own_refusal_is_passed_on_and_uses_the_plan_up() {
-    let cloud = FakeCloud::new().answers("ec2:DescribeInstances", instance("stopped")).refuses(
-        "ec2:StartInstances",
-        "UnauthorizedOperation",
-        "You are not authorized",
-    );
+    let cloud = FakeCloud::new()
+        .answers("ec2:DescribeInstanceAttribute", unprotected())
+        .answers("ec2:DescribeInstances", instance("stopped"))
+        .refuses("ec2:StartInstances", "UnauthorizedOperation", "You are not authorized");
     let desk = desk_with(cloud, None).await;
     let plan = desk.preview("ec2_start_instances", start()).await;
     let person = Person::types(INSTANCE);

@@ -72,6 +72,7 @@ async fn find(desk: &Desk, plan: &Value) -> FiledPlan {
 /// A started instance, whose plan can be undone by stopping it.
 async fn started() -> (Desk, Value) {
     let cloud = FakeCloud::new()
+        .answers("ec2:DescribeInstanceAttribute", unprotected())
         .answers("ec2:DescribeInstances", instance("stopped"))
         .answers("autoscaling:DescribeAutoScalingInstances", json!({ "AutoScalingInstances": [] }))
         .answers("ec2:StartInstances", json!({ "StartingInstances": [{ "InstanceId": INSTANCE }] }))

@@ -103,6 +103,10 @@ impl World {
         match request.operation.as_str() {
             "AssumeRole" => self.assume_role(request),
             "DescribeInstances" => self.describe(request),
+            "DescribeInstanceAttribute" => ec2_answer(
+                "DescribeInstanceAttribute",
+                "<disableApiTermination><value>false</value></disableApiTermination>",
+            ),
             "StartInstances" => self.turn(request, "running"),
             "StopInstances" => self.turn(request, "stopped"),
             "TerminateInstances" => self.turn(request, "terminated"),
