@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use cedar_policy::{Entities, EntityUid, PolicySet, Request};
+use cedar_policy::{Entities, EntityUid, PolicySet, Request, Schema};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -100,6 +100,7 @@ struct Inquiry<'a> {
     policies: &'a Policies,
     words: Words<'a>,
     slice: &'a PolicySet,
+    schema: Schema,
     request: Request,
     entities: Entities,
     action: EntityUid,
@@ -125,8 +126,9 @@ impl<'a> Inquiry<'a> {
             return Err("the request is not whole".to_owned());
         };
         let action = action.clone();
-        let known = residuals(policies, slice, &action, Known::Both(agent, resource), &entities)?;
-        Ok(Self { policies, words: Words { question, evidence }, slice, request, entities, action, known })
+        let schema = policies.schema_around(&|tool| tool.name == question.tool)?;
+        let known = residuals(&schema, slice, &action, Known::Both(agent, resource), &entities)?;
+        Ok(Self { policies, words: Words { question, evidence }, slice, schema, request, entities, action, known })
     }
 
     fn reasons(&self, forbidden_by: &[String]) -> Reasons {
@@ -156,7 +158,7 @@ impl<'a> Inquiry<'a> {
 
     /// As [`Self::ways_of`], where the agent and the resource themselves decide.
     fn facts(&self, id: &str, wanted: bool) -> Vec<Vec<Missing>> {
-        let unknown = residuals(self.policies, self.slice, &self.action, Known::Neither, &Entities::empty());
+        let unknown = residuals(&self.schema, self.slice, &self.action, Known::Neither, &Entities::empty());
         let unknown = unknown.unwrap_or_default();
         unknown.iter().find(|residual| residual.id == id).map(|left| self.ways(&left.body, wanted)).unwrap_or_default()
     }

@@ -3,11 +3,9 @@
 
 use cedar_policy::{
     Authorizer, Entities, EntityUid, PartialEntities, PartialEntityUid, PartialRequest, Policy, PolicyId, PolicySet,
-    Request,
+    Request, Schema,
 };
 use serde_json::{Value, json};
-
-use super::set::Policies;
 
 /// Alternatives beyond these are not followed up: nobody reads them.
 const MOST_WAYS: usize = 24;
@@ -36,21 +34,20 @@ pub(super) enum Known<'a> {
 
 /// Evaluates policies without a context.
 pub(super) fn residuals(
-    policies: &Policies,
+    schema: &Schema,
     slice: &PolicySet,
     action: &EntityUid,
     known: Known<'_>,
     entities: &Entities,
 ) -> Result<Vec<Residual>, String> {
-    let schema = policies.vocabulary().schema();
     let entities = PartialEntities::from_concrete(entities.clone(), schema).map_err(|error| error.to_string())?;
-    let request = partial(policies, action, known)?;
+    let request = partial(schema, action, known)?;
     let response = slice.tpe(&request, &entities, schema).map_err(|error| error.to_string())?;
     response.policies().map(|policy| residual(&policy)).collect()
 }
 
 /// A request whose context is unknown.
-pub(super) fn partial(policies: &Policies, action: &EntityUid, known: Known<'_>) -> Result<PartialRequest, String> {
+pub(super) fn partial(schema: &Schema, action: &EntityUid, known: Known<'_>) -> Result<PartialRequest, String> {
     let (agent, resource) = match known {
         Known::Both(agent, resource) => (Some(agent), Some(resource)),
         Known::Agent(agent) => (Some(agent), None),
@@ -61,14 +58,8 @@ pub(super) fn partial(policies: &Policies, action: &EntityUid, known: Known<'_>)
     let of = |uid: Option<&EntityUid>, kind: &'static str| {
         uid.cloned().map_or_else(|| unknown(kind), PartialEntityUid::from_concrete)
     };
-    PartialRequest::new(
-        of(agent, "Agent"),
-        action.clone(),
-        of(resource, "AwsResource"),
-        None,
-        policies.vocabulary().schema(),
-    )
-    .map_err(|error| error.to_string())
+    PartialRequest::new(of(agent, "Agent"), action.clone(), of(resource, "AwsResource"), None, schema)
+        .map_err(|error| error.to_string())
 }
 
 fn residual(policy: &Policy) -> Result<Residual, String> {

@@ -4,14 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use cedar_policy::{ActionConstraint, Authorizer, Context, Entities, Entity, EntityUid, PolicyId, Request};
+use cedar_policy::{ActionConstraint, Authorizer, Context, Entities, Entity, EntityUid, PolicyId, Request, Schema};
 use miette::Diagnostic;
 
 use super::entities;
 use super::literals;
 use super::question::{Evidence, Question};
 use super::shipped;
-use super::vocabulary::{ANY, EFFECTS, Vocabulary, action, reachable};
+use super::vocabulary::{ANY, EFFECTS, ToolWord, Vocabulary, action, reachable};
 use crate::config::{Account, AgentConfig, Profile};
 use crate::digest::Digest;
 use crate::document::{Problem, Problems, Source};
@@ -119,7 +119,7 @@ impl Policies {
         }
         let place = |id: &PolicyId| origin.get(id.to_string().as_str()).and_then(|index| sources.get(*index));
         if !own.is_empty() {
-            validate(&own, &vocabulary, place, &mut problems);
+            validate(&own, &vocabulary, &sources, place, &mut problems);
         }
         let digest = digest(&sources, &vocabulary).map_err(|error| {
             Problems::from(Source::new("policies", "").problem(0..0, error.to_string(), "report it"))
@@ -154,7 +154,6 @@ impl Policies {
         question: &Question,
         evidence: &Evidence,
     ) -> Result<(Request, Entities, &cedar_policy::PolicySet), String> {
-        let schema = self.vocabulary.schema();
         let asked = action(&question.tool, question.effect);
         let Leaf { entity: action_entity, .. } = self.by_action.leaf(&asked).ok_or_else(|| unknown(&asked))?;
         let policies = self.concerning(&asked).ok_or_else(|| unknown(&asked))?;
@@ -162,8 +161,12 @@ impl Policies {
         let principal = self.principal(&question.agent, &question.human)?;
         let resource = entities::resource(question).map_err(|error| error.to_string())?;
         let account = entities::account(&question.account).map_err(|error| error.to_string())?;
-        let request = Request::new(principal.uid(), asked, resource.uid(), context, Some(schema))
+        // That the tool is there is known by now; all else is the same for every tool.
+        let any = action(ANY, question.effect);
+        Request::new(principal.uid(), any, resource.uid(), context.clone(), Some(self.vocabulary.plain()))
             .map_err(|error| error.to_string())?;
+        let request =
+            Request::new(principal.uid(), asked, resource.uid(), context, None).map_err(|error| error.to_string())?;
         let entities = Entities::from_entities([principal, resource, account, action_entity.clone()], None)
             .map_err(|error| error.to_string())?;
         Ok((request, entities, policies))
@@ -183,6 +186,14 @@ impl Policies {
     /// Their names, sorted.
     pub(super) fn concerning_by_name(&self, action: &EntityUid) -> Option<Vec<String>> {
         self.by_action.names(action, &self.all)
+    }
+
+    /// A schema of the tools that these policies name, and of some more: enough for evaluating policies for these, and a
+    /// fraction of the whole.
+    pub(super) fn schema_around(&self, more: &dyn Fn(&ToolWord) -> bool) -> Result<Schema, String> {
+        let named = Named::of(&self.sources);
+        let schema = self.vocabulary.schema_of(|tool| named.names(tool) || more(tool));
+        schema.map_err(|error| error.to_string())
     }
 
     /// The schema's words.
@@ -309,14 +320,47 @@ fn parse(source: &Source, problems: &mut Problems) -> Vec<cedar_policy::Policy> 
     named
 }
 
+/// The words in quotation marks in some texts: what tools policies can name.
+struct Named<'a> {
+    words: HashSet<&'a str>,
+    /// Something is written with escapes, and could be any word.
+    any: bool,
+}
+
+impl<'a> Named<'a> {
+    fn of(sources: &'a [Source]) -> Self {
+        let texts = || sources.iter().map(Source::text);
+        Self { words: texts().flat_map(|text| text.split('"')).collect(), any: texts().any(|text| text.contains('\\')) }
+    }
+
+    fn names(&self, tool: &ToolWord) -> bool {
+        let has = |word: &str| self.words.contains(word);
+        self.any
+            || has(&tool.name)
+            || has(&format!("toolset:{}", tool.toolset))
+            || EFFECTS.iter().any(|effect| has(&format!("{}:{effect}", tool.name)))
+    }
+}
+
 fn validate<'a>(
     all: &cedar_policy::PolicySet,
     vocabulary: &Vocabulary,
+    sources: &[Source],
     place: impl Fn(&PolicyId) -> Option<&'a Source>,
     problems: &mut Problems,
 ) {
-    let validator = cedar_policy::Validator::new(vocabulary.schema().clone());
-    let found = validator.validate(all, cedar_policy::ValidationMode::Strict);
+    let strict =
+        |schema: Schema| cedar_policy::Validator::new(schema).validate(all, cedar_policy::ValidationMode::Strict);
+    // Tools that no policy names are alike to all of them. Where something is wrong the whole schema has the nearest words.
+    let named = Named::of(sources);
+    let found = match vocabulary.schema_of(|tool| named.names(tool)) {
+        Ok(schema) => strict(schema),
+        Err(_) => strict(vocabulary.schema().clone()),
+    };
+    if found.validation_passed_without_warnings() {
+        return;
+    }
+    let found = strict(vocabulary.schema().clone());
     let nowhere = Source::new("policies", "");
     // The validator tells a slip once for each action: the first will do.
     let mut told = BTreeSet::new();

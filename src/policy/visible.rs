@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use cedar_policy::{Decision, Entities, Entity, EntityUid, PartialEntities};
+use cedar_policy::{Decision, Entities, Entity, EntityUid, PartialEntities, Schema};
 
 use super::entities;
 use super::residual::{Known, partial};
@@ -20,7 +20,7 @@ use crate::names::{Agent, Effect, Human};
 /// would only send the agent into refusals, while its absence sends somebody to the log.
 pub fn visible(policies: &Policies, agent: &Agent, human: &Human) -> BTreeSet<String> {
     match Looking::open(policies, agent, human) {
-        Ok(mut looking) => {
+        Ok(looking) => {
             let tools = policies.vocabulary().tools().iter();
             let shown = tools.filter(|tool| reachable(tool.effect).any(|effect| looking.possible(&tool.name, effect)));
             shown.map(|tool| tool.name.clone()).collect()
@@ -32,58 +32,73 @@ pub fn visible(policies: &Policies, agent: &Agent, human: &Human) -> BTreeSet<St
     }
 }
 
+/// The policies that were asked, and the action where one of them speaks of it. For actions that are alike in this the same
+/// comes out.
+type Alike = (Vec<String>, Option<EntityUid>);
+
 struct Looking<'a> {
     policies: &'a Policies,
-    agent: EntityUid,
-    entities: PartialEntities,
     /// Policies whose conditions speak of the action.
     of_action: BTreeSet<String>,
-    /// What came out, by the policies that were asked: actions that the same policies concern need not be asked twice,
-    /// unless one of these speaks of the action.
-    seen: HashMap<(Vec<String>, Option<EntityUid>), bool>,
+    possible: HashMap<Alike, bool>,
 }
 
 impl<'a> Looking<'a> {
     fn open(policies: &'a Policies, agent: &Agent, human: &Human) -> Result<Self, String> {
+        let of_action = policies.cedar().policies().filter(|policy| speaks_of_action(policy)).map(id).collect();
+        let mut looking = Self { policies, of_action, possible: HashMap::new() };
+        // One action of those that are alike is enough, and the schema needs no more tools than are asked about.
+        let mut asked: HashMap<Alike, (&str, Effect)> = HashMap::new();
+        for tool in policies.vocabulary().tools() {
+            for effect in reachable(tool.effect) {
+                if let Some(alike) = looking.alike(&tool.name, effect) {
+                    asked.entry(alike).or_insert((&tool.name, effect));
+                }
+            }
+        }
+        let tools: BTreeSet<&str> = asked.values().map(|(tool, _)| *tool).collect();
+        let schema = policies.schema_around(&|tool| tools.contains(tool.name.as_str()))?;
         let agent = policies.principal(agent, human)?;
         let uid = agent.uid();
         let accounts = policies.people().accounts.iter().map(entities::account);
         let mut known: Vec<Entity> = accounts.collect::<Result<_, _>>().map_err(|error| error.to_string())?;
         known.push(agent);
         let known = Entities::from_entities(known, None).map_err(|error| error.to_string())?;
-        let entities = PartialEntities::from_concrete(known, policies.vocabulary().schema());
-        Ok(Self {
-            policies,
-            agent: uid,
-            entities: entities.map_err(|error| error.to_string())?,
-            of_action: policies.cedar().policies().filter(|policy| speaks_of_action(policy)).map(id).collect(),
-            seen: HashMap::new(),
-        })
-    }
-
-    fn possible(&mut self, tool: &str, effect: Effect) -> bool {
-        let asked = action(tool, effect);
-        let Some(ids) = self.policies.concerning_by_name(&asked) else { return false };
-        let particular = ids.iter().any(|id| self.of_action.contains(id)).then(|| asked.clone());
-        let key = (ids, particular);
-        if let Some(known) = self.seen.get(&key) {
-            return *known;
+        let entities = PartialEntities::from_concrete(known, &schema).map_err(|error| error.to_string())?;
+        for (alike, (tool, effect)) in asked {
+            let decided = decided(policies, &action(tool, effect), &uid, &entities, &schema);
+            let possible = decided.unwrap_or_else(|error| {
+                tracing::warn!(%tool, %effect, %error, "hidden, because policies can't be evaluated for it");
+                false
+            });
+            looking.possible.insert(alike, possible);
         }
-        let possible = self.decided(&asked).unwrap_or_else(|error| {
-            tracing::warn!(%tool, %effect, %error, "hidden, because policies can't be evaluated for it");
-            false
-        });
-        self.seen.insert(key, possible);
-        possible
+        Ok(looking)
     }
 
-    fn decided(&self, asked: &EntityUid) -> Result<bool, String> {
-        let slice = self.policies.concerning(asked).ok_or("there is no such action")?;
-        let request = partial(self.policies, asked, Known::Agent(&self.agent))?;
-        let schema = self.policies.vocabulary().schema();
-        let response = slice.tpe(&request, &self.entities, schema).map_err(|error| error.to_string())?;
-        Ok(response.decision() != Some(Decision::Deny))
+    fn alike(&self, tool: &str, effect: Effect) -> Option<Alike> {
+        let asked = action(tool, effect);
+        let ids = self.policies.concerning_by_name(&asked)?;
+        let particular = ids.iter().any(|id| self.of_action.contains(id)).then_some(asked);
+        Some((ids, particular))
     }
+
+    fn possible(&self, tool: &str, effect: Effect) -> bool {
+        self.alike(tool, effect).is_some_and(|alike| self.possible.get(&alike).copied().unwrap_or(false))
+    }
+}
+
+fn decided(
+    policies: &Policies,
+    asked: &EntityUid,
+    agent: &EntityUid,
+    entities: &PartialEntities,
+    schema: &Schema,
+) -> Result<bool, String> {
+    let slice = policies.concerning(asked).ok_or("there is no such action")?;
+    let request = partial(schema, asked, Known::Agent(agent))?;
+    let response = slice.tpe(&request, entities, schema).map_err(|error| error.to_string())?;
+    Ok(response.decision() != Some(Decision::Deny))
 }
 
 fn id(policy: &cedar_policy::Policy) -> String {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use cedar_policy::{EntityId, EntityTypeName, EntityUid, Schema, SchemaFragment};
 use serde_json::{Map, Value, json};
@@ -25,6 +25,9 @@ pub const GROUPS: [&str; 1] = ["approvers"];
 /// configuration switches off.
 pub const ANY: &str = "any";
 
+/// The group of all actions that change something.
+const CHANGE: &str = "change";
+
 /// Every effect, the least harm first.
 pub const EFFECTS: [Effect; 5] =
     [Effect::Read, Effect::Secret, Effect::Write, Effect::Destructive, Effect::Irreversible];
@@ -43,7 +46,8 @@ pub struct ToolWord {
 /// What policies can speak of here.
 #[derive(Clone, Debug)]
 pub struct Vocabulary {
-    schema: Schema,
+    plain: Schema,
+    whole: Arc<OnceLock<Schema>>,
     text: String,
     tools: Vec<ToolWord>,
     roles: BTreeSet<String>,
@@ -61,18 +65,23 @@ impl Vocabulary {
     /// # Errors
     /// Where two names clash, or a tool has the name of an effect.
     pub fn new(mut tools: Vec<ToolWord>, roles: &[String], groups: &[String]) -> Result<Self, NoVocabulary> {
-        if let Some(tool) = tools.iter().find(|tool| tool.name == ANY) {
+        let taken = |name: &str| name == ANY || name == CHANGE || EFFECTS.iter().any(|effect| effect.word() == name);
+        if let Some(tool) = tools.iter().find(|tool| taken(&tool.name)) {
             return Err(NoVocabulary(format!("a tool can't be called `{}`", tool.name)));
         }
         tools.sort();
         tools.dedup();
+        let mut names = BTreeSet::new();
+        if let Some(twice) = tools.iter().find(|tool| !names.insert(&tool.name)) {
+            return Err(NoVocabulary(format!("`{}` is there twice", twice.name)));
+        }
         let all = |built_in: &[&str], more: &[String]| -> BTreeSet<String> {
             built_in.iter().map(|word| (*word).to_owned()).chain(more.iter().cloned()).collect()
         };
         let (roles, groups) = (all(&ROLES, roles), all(&GROUPS, groups));
         let text = text(&tools, &roles, &groups);
-        let schema = schema(&tools, &roles, &groups)?;
-        Ok(Self { schema, text, tools, roles, groups })
+        let plain = schema(std::iter::empty(), &roles, &groups)?;
+        Ok(Self { plain, whole: Arc::default(), text, tools, roles, groups })
     }
 
     /// The words for every tool and family of a catalog.
@@ -93,9 +102,29 @@ impl Vocabulary {
         Self::new(tools.chain(families).collect(), roles, groups)
     }
 
-    /// The schema.
+    /// The schema with all tools. With hundreds of them it takes as long as all else at the start of a server, so it is made
+    /// when it is first asked for: by proofs, that is.
     pub fn schema(&self) -> &Schema {
-        &self.schema
+        self.whole.get_or_init(|| {
+            self.schema_of(|_| true).unwrap_or_else(|error| {
+                // Without tools nothing is permitted, and nothing is proved.
+                tracing::error!(%error, "no tool can be asked for");
+                self.plain.clone()
+            })
+        })
+    }
+
+    /// The schema without tools but [`ANY`]. A request is of the same types for every tool.
+    pub fn plain(&self) -> &Schema {
+        &self.plain
+    }
+
+    /// The schema with some of the tools.
+    ///
+    /// # Errors
+    /// Where Cedar doesn't take it.
+    pub fn schema_of(&self, wanted: impl Fn(&ToolWord) -> bool) -> Result<Schema, NoVocabulary> {
+        schema(self.tools.iter().filter(|tool| wanted(tool)), &self.roles, &self.groups)
     }
 
     /// The schema's text, for `countersign policy schema` and for editors.
@@ -154,7 +183,12 @@ fn unnameable() -> EntityTypeName {
 }
 
 /// The schema of [`text`]. Its actions, most of it, are given as JSON: that takes a tenth of what Cedar's parser takes.
-fn schema(tools: &[ToolWord], roles: &BTreeSet<String>, groups: &BTreeSet<String>) -> Result<Schema, NoVocabulary> {
+fn schema<'a>(
+    tools: impl Iterator<Item = &'a ToolWord>,
+    roles: &BTreeSet<String>,
+    groups: &BTreeSet<String>,
+) -> Result<Schema, NoVocabulary> {
+    let tools: Vec<&ToolWord> = tools.collect();
     let wrong = |error: miette::Report| NoVocabulary(chain_of(&error));
     let mut actions = Map::new();
     let mut add = |name: String, groups: &[&str], asked: bool| {
