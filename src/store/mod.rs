@@ -34,6 +34,7 @@ mod failure;
 mod files;
 mod grants;
 mod head;
+mod held;
 mod instance;
 mod key_files;
 mod keys;

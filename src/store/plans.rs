@@ -13,7 +13,7 @@ use sqlx::sqlite::{SqliteQueryResult, SqliteRow};
 use sqlx::{Row, SqliteConnection};
 
 use super::people::PeopleWrite;
-use super::{breakers, checkpoints, counters, failure, grants, people, records, steps, undo};
+use super::{breakers, checkpoints, counters, failure, grants, held, people, records, steps, undo};
 use crate::audit::event::{Event, What};
 use crate::digest::{Digest, canonical_json};
 use crate::names::{Human, PlanId};
@@ -232,8 +232,7 @@ async fn claim(db: &mut Transaction<'_>, claim: &Claim, owner: &str) -> Result<b
     }
     grants::check_together(&used)?;
     counters::check(db, claim).await?;
-    let targets = Value::from(claim.targets.clone()).to_string();
-    check_free(db, &targets).await?;
+    check_free(db, claim).await?;
     if let Some(budget) = &claim.per_hour {
         check_budget(db, budget, claim.now).await?;
     }
@@ -251,7 +250,7 @@ async fn claim(db: &mut Transaction<'_>, claim: &Claim, owner: &str) -> Result<b
     }
     let query = sqlx::query("INSERT INTO held (arn, plan) SELECT DISTINCT value, ? FROM json_each(?)")
         .bind(claim.plan.as_str())
-        .bind(targets);
+        .bind(Value::from(claim.targets.clone()).to_string());
     db.write(query).await?;
     if let Some(budget) = &claim.per_hour {
         spend(db, budget, claim.now).await?;
@@ -265,11 +264,20 @@ async fn claim(db: &mut Transaction<'_>, claim: &Claim, owner: &str) -> Result<b
     Ok(true)
 }
 
-async fn check_free(db: &mut Transaction<'_>, targets: &str) -> Result<(), StoreError> {
-    let query = sqlx::query("SELECT arn, plan FROM held WHERE arn IN (SELECT value FROM json_each(?)) LIMIT 1");
-    let Some(row) = db.row(query.bind(targets)).await? else { return Ok(()) };
-    let text = |column| row.try_get::<String, _>(column).map_err(|error| failure::database(db.path, &error));
-    Err(StoreError::TargetBusy { target: text("arn")?, plan: PlanId::from_outside(&text("plan")?) })
+/// Refuses a claim of what another plan holds. Plans that are being applied are few, so all they hold is read.
+async fn check_free(db: &mut Transaction<'_>, claim: &Claim) -> Result<(), StoreError> {
+    let query = sqlx::query(
+        "SELECT held.arn, held.plan, json_extract(plans.content, '$.account.id') AS account \
+         FROM held JOIN plans ON plans.id = held.plan ORDER BY held.plan, held.arn",
+    );
+    for row in db.rows(query).await? {
+        let text = |column| row.try_get::<String, _>(column).map_err(|error| failure::database(db.path, &error));
+        let (arn, here) = (text("arn")?, text("account")? == claim.who.account);
+        if claim.targets.iter().any(|target| held::is_one(target, &arn, here)) {
+            return Err(StoreError::TargetBusy { target: arn, plan: PlanId::from_outside(&text("plan")?) });
+        }
+    }
+    Ok(())
 }
 
 async fn check_budget(db: &mut Transaction<'_>, budget: &HourlyBudget, now: Timestamp) -> Result<(), StoreError> {

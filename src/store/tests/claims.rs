@@ -245,3 +245,30 @@ async fn an_unknown_plan_holds_its_targets_until_it_is_reconciled() {
     let ended = store.plan(&plan.content.id, now()).await.unwrap().unwrap();
     assert_eq!(ended.outcome.as_deref(), Some("i-1 is stopped"));
 }
+
+#[tokio::test]
+async fn what_a_pattern_can_mean_is_held_too() {
+    let place = Place::new();
+    let store = place.open().await;
+    let plans = [file(&store, &["i-1"]).await, file(&store, &["i-2"]).await, file(&store, &["i-3"]).await];
+    let [all, one, other] = &plans;
+    let region = "arn:aws:ec2:eu-central-1:111122223333";
+    let holding = |plan: &FiledPlan, targets: &[String]| Claim { targets: targets.to_vec(), ..claim(plan, &[]) };
+    let everything = [format!("{region}:*")];
+    store.claim(holding(all, &everything), intent(all)).await.unwrap();
+    // A resource of the service, in another case, and the service itself.
+    for targets in [arns(one), vec![arns(one).concat().to_uppercase()], everything.to_vec()] {
+        match refused(&store, holding(one, &targets), one).await {
+            StoreError::TargetBusy { target, plan } => assert_eq!((&target, &plan), (&everything[0], &all.content.id)),
+            error => panic!("{targets:?}: {error}"),
+        }
+    }
+    // Another region's and another service's are free.
+    let elsewhere = ["arn:aws:ec2:eu-west-1:111122223333:instance/i-1", "arn:aws:rds:eu-central-1:111122223333:db:x"];
+    store.claim(holding(one, &elsewhere.map(str::to_owned)), intent(one)).await.unwrap();
+    // And the other way round: everything can't be had while one of it is held.
+    store.settle(&all.content.id, PlanState::Applied, outcome(all, ResultWord::Applied)).await.unwrap();
+    let west = ["arn:aws:ec2:eu-west-1:111122223333:*".to_owned()];
+    assert!(matches!(refused(&store, holding(other, &west), other).await, StoreError::TargetBusy { .. }));
+    store.claim(holding(other, &everything), intent(other)).await.unwrap();
+}
