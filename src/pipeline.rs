@@ -20,7 +20,7 @@ use crate::audit::redact::redact_arguments;
 use crate::aws::models::Models;
 use crate::aws::redact::{Direction, redact};
 use crate::call::listing::ToolListing;
-use crate::call::refused::{Code, Refused};
+use crate::call::refused::{Code, Refused, cancelled};
 use crate::call::request::{CONSOLE, Caller, ClientInfo, ToolRequest};
 use crate::call::resolve::resolve;
 use crate::call::validate::{Intention, ValidatedCall, validate};
@@ -228,10 +228,8 @@ impl Pipeline {
         let shown = self.world.recordable(&request);
         let input = (shown.as_object() == Some(&request.arguments)).then_some(shown);
         let World { config, catalog, models, cloud, store, clock, canary, .. } = &*self.world;
-        let in_force = &self.world.policies;
-        let policies = in_force.now();
-        let surroundings =
-            Surroundings { config, store: &**store, clock: &**clock, iam: catalog.iam(), policies: in_force };
+        let surroundings = self.world.surroundings();
+        let policies = surroundings.policies.now();
         let (held, mut all_let_go) = tokio::sync::mpsc::channel(1);
         let chain = config.limits.chain;
         let workbench = Workbench { cloud: &**cloud, models, canary, store, clock, asker, chain, held: &held };
@@ -269,7 +267,7 @@ impl Pipeline {
             Step::Go(approved) => {
                 let plan = approved.plan().sheet().map(|sheet| sheet.content.clone());
                 let left = || LONGEST.saturating_sub(began.elapsed());
-                let begun = self.carry_out(*approved, origin.clone());
+                let begun = self.carry_out(*approved, origin.clone(), cancel.clone());
                 let (mut recorded, waiting) = match &plan {
                     Some(content) if !content.recovery_points.is_empty() => {
                         match going_on(begun, content, left(), asker, &cancel).await {
@@ -329,13 +327,13 @@ impl Pipeline {
         }
     }
 
-    /// From here nothing stops half-way: the task goes on even where nobody waits for it any more.
-    fn carry_out(&self, approved: ApprovedPlan, origin: Origin) -> JoinHandle<Carried> {
+    /// From here nothing stops half-way: the task goes on even where nobody waits for it any more. What is cancelled before
+    /// the call is sent isn't sent, and the plan ends as failed.
+    fn carry_out(&self, approved: ApprovedPlan, origin: Origin, cancel: CancellationToken) -> JoinHandle<Carried> {
         let world = Arc::clone(&self.world);
         tokio::spawn(async move {
             let account = approved.plan().call().call().call().account().id.clone();
-            let (budgets, chain) = (&world.config.budgets, world.config.limits.chain);
-            let armed = match arm(approved, &*world.cloud, &world.store, &*world.clock, budgets, chain).await {
+            let armed = match arm(approved, &*world.cloud, &world.store, &world.surroundings(), &cancel).await {
                 Ok(armed) => armed,
                 Err(refused) => {
                     world.look_at_breakers(&origin, &account).await;
@@ -374,7 +372,7 @@ fn ended(carried: Result<Carried, JoinError>) -> Carried {
 const TELL_EVERY: Duration = Duration::from_secs(10);
 
 /// Waits for a call that takes recovery points first, as long as its client does. `None` where it takes longer: it goes on
-/// by itself.
+/// by itself. One that is cancelled ends by itself, unless it was sent.
 async fn going_on(
     mut begun: JoinHandle<Carried>,
     content: &PlanContent,
@@ -389,7 +387,9 @@ async fn going_on(
         tokio::select! {
             biased;
             carried = &mut begun => return Some(ended(carried)),
-            () = cancel.cancelled() => return None,
+            () = cancel.cancelled() => {
+                return tokio::time::timeout_at(began + left, &mut begun).await.ok().map(ended);
+            }
             () = tokio::time::sleep_until(began + next) => {}
         }
         if began.elapsed() >= left {
@@ -425,6 +425,12 @@ enum Step {
 }
 
 impl World {
+    /// Where circumstances are looked up.
+    fn surroundings(&self) -> Surroundings<'_> {
+        let Self { config, catalog, policies, store, clock, .. } = self;
+        Surroundings { config, store: &**store, clock: &**clock, iam: catalog.iam(), policies }
+    }
+
     /// Writes the record.
     pub fn recorder(&self) -> Recorder<'_> {
         Recorder { store: &self.store, clock: &*self.clock }
@@ -484,14 +490,6 @@ impl World {
             tag_rules: &self.config.tag_rules,
         }
     }
-}
-
-fn cancelled() -> Refused {
-    Refused::new(
-        Code::NotConfirmed,
-        "the request was cancelled",
-        "nothing was changed; call again if it is still wanted",
-    )
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::ask::{Answer, Asker, Opened, Page, Prompt};
@@ -17,7 +18,7 @@ use crate::plan::compare;
 use crate::plan::filed::{FiledPlan, Obligation, PlanContent, PlanState};
 use crate::plan::identity::Identity;
 use crate::policy::circumstances::Surroundings;
-use crate::policy::question::{Confirmation, Evidence};
+use crate::policy::question::{Circumstances, Confirmation, Evidence};
 use crate::policy::windows::WindowState;
 use crate::ports::{Clock, GrantKind, GrantRecord, Store, StoreError};
 
@@ -33,6 +34,7 @@ const MOST_KEPT: usize = 256 << 10;
 pub struct ApprovedPlan {
     plan: Plan,
     grants: Vec<GrantId>,
+    evidence: Evidence,
 }
 
 /// How redeeming ends, where it isn't a refusal.
@@ -84,7 +86,8 @@ pub async fn redeem(
 ) -> Result<Redemption, Refused> {
     let Surroundings { store, clock, config, .. } = *surroundings;
     let Some(sheet) = plan.sheet() else {
-        return Ok(Redemption::Approved(Box::new(ApprovedPlan { plan, grants: Vec::new() })));
+        let evidence = Evidence::default();
+        return Ok(Redemption::Approved(Box::new(ApprovedPlan { plan, grants: Vec::new(), evidence })));
     };
     let filed = previewed(&plan, sheet, store, clock, input).await?;
     possible(&filed.content, &config.windows.at(clock.now()), config.http.is_some())?;
@@ -110,13 +113,19 @@ pub async fn redeem(
     }
     let evidence = evidence(sheet, &filed, &signatures, applying.as_ref());
     let now = surroundings.of(plan.call().call().call()).await?;
-    if surroundings.policies.now().digest() != plan.call().policy() {
-        let message = format!("plan `{}`: other policies came into force meanwhile", sheet.content.id);
-        return Err(Refused::new(Code::PlanMismatch, message, "make a new preview, and let the person judge it"));
-    }
+    same_policies(&plan, sheet, surroundings)?;
     plan.call().permits(&evidence, now)?;
     let grants = used(&signatures, applying.as_ref());
-    Ok(Redemption::Approved(Box::new(ApprovedPlan { plan, grants })))
+    Ok(Redemption::Approved(Box::new(ApprovedPlan { plan, grants, evidence })))
+}
+
+/// The policies that decide the call are still those in force.
+fn same_policies(plan: &Plan, sheet: &Sheet, surroundings: &Surroundings<'_>) -> Result<(), Refused> {
+    if surroundings.policies.now().digest() == plan.call().policy() {
+        return Ok(());
+    }
+    let message = format!("plan `{}`: other policies came into force meanwhile", sheet.content.id);
+    Err(Refused::new(Code::PlanMismatch, message, "make a new preview, and let the person judge it"))
 }
 
 impl ApprovedPlan {
@@ -128,6 +137,25 @@ impl ApprovedPlan {
     /// The consents to use up.
     pub fn grants(&self) -> &[GrantId] {
         &self.grants
+    }
+
+    /// Asks the policies once more, where time has gone by since they were: with the consent that was used up, and with
+    /// the circumstances as they are now. What the claim at `claimed` itself was counted for is left out.
+    pub async fn still_permitted(&self, surroundings: &Surroundings<'_>, claimed: Timestamp) -> Result<(), Refused> {
+        let Some(sheet) = self.plan.sheet() else { return Ok(()) };
+        let Surroundings { clock, config, .. } = *surroundings;
+        possible(&sheet.content, &config.windows.at(clock.now()), config.http.is_some())?;
+        let now = surroundings.of(self.plan.call().call().call()).await?;
+        same_policies(&self.plan, sheet, surroundings)?;
+        let own = u64::try_from(self.plan.call().call().size()).unwrap_or(u64::MAX).max(1);
+        let counted = now.now.duration_since(claimed) < SignedDuration::from_hours(1);
+        let in_hour = if counted { own } else { 0 };
+        let now = Circumstances {
+            changed_in_session: now.changed_in_session.saturating_sub(own),
+            changed_in_hour: now.changed_in_hour.saturating_sub(in_hour),
+            ..now
+        };
+        self.plan.call().permits(&self.evidence, now)
     }
 }
 

@@ -99,3 +99,12 @@ impl Code {
         serde_json::to_value(self).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
     }
 }
+
+/// What becomes of a request that is cancelled before anything was sent.
+pub fn cancelled() -> Refused {
+    Refused::new(
+        Code::NotConfirmed,
+        "the request was cancelled",
+        "nothing was changed; call again if it is still wanted",
+    )
+}

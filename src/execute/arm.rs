@@ -1,24 +1,26 @@
 //! [`ApprovedPlan`] to [`ArmedCall`]: the plan claimed, the intent on record, the fingerprints read again.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
-use super::points::{Secured, remaining, secure};
+use super::points::{Secured, Still, leaving, secure};
 use crate::approval::redeem::ApprovedPlan;
 use crate::audit::event::{Event, ResultWord, What};
 use crate::audit::settle::settle_surely;
+use crate::aws::iam::IamFacts;
 use crate::call::refused::{Code, Refused};
 use crate::call::resolve::Seen;
 use crate::call::target::Target;
-use crate::config::BudgetsConfig;
 use crate::credentials::session_policy::SessionPolicy;
 use crate::names::PlanId;
 use crate::plan::build::{Sheet, since};
 use crate::plan::compare::differences;
 use crate::plan::filed::{PlanContent, PlanState};
 use crate::plan::identity::Identity;
+use crate::policy::circumstances::Surroundings;
 use crate::policy::question::everything;
 use crate::ports::{
     BreakerScope, BudgetSpan, Claim, Clock, Cloud, CloudSession, Counted, HourlyBudget, Store, StoreError,
@@ -33,16 +35,16 @@ pub struct ArmedCall {
     secured: Secured,
 }
 
-/// Arms a call. A read's intent is its request's own record; a change claims its plan first, then takes its recovery points
-/// and sees that they are usable. `chain` is how long steps of chains are remembered.
+/// Arms a call. A read's intent is its request's own record; a change claims its plan first, then takes its recovery points,
+/// sees that they are usable, and that the policies permit the call still. What was cancelled until then is not sent.
 pub async fn arm(
     approved: ApprovedPlan,
     cloud: &dyn Cloud,
     store: &Arc<dyn Store>,
-    clock: &dyn Clock,
-    budgets: &BudgetsConfig,
-    chain: Duration,
+    surroundings: &Surroundings<'_>,
+    cancel: &CancellationToken,
 ) -> Result<ArmedCall, Refused> {
+    let clock = surroundings.clock;
     let Some(sheet) = approved.plan().sheet() else {
         let session = approved.plan().call().call().reader(cloud).await?;
         let fault = || Refused::new(Code::Internal, "the call lacks its recovery points", "tell an operator");
@@ -50,19 +52,18 @@ pub async fn arm(
         return Ok(ArmedCall { approved, session, secured });
     };
     let mut session = approved.plan().call().call().changer(cloud, &sheet.content.id).await?;
-    claim(&approved, sheet, &*session, &**store, clock, (budgets, chain)).await?;
+    let still = Still { surroundings, cancel, claimed: clock.now() };
+    claim(&approved, sheet, &*session, &**store, &still).await?;
     // Only now, with the targets held: no other plan can come in between.
     let ready = async {
-        let secured = secure(&approved, sheet, cloud, store, clock).await?;
+        let secured = secure(&approved, sheet, cloud, store, &still).await?;
         if !secured.points().is_empty() {
             // That may have taken longer than credentials are good for.
             session = approved.plan().call().call().changer(cloud, &sheet.content.id).await?;
         }
-        let left_behind = |refused: Refused| Refused {
-            message: format!("{}{}", refused.message, remaining(secured.points())),
-            ..refused
-        };
+        let left_behind = |refused: Refused| leaving(refused, secured.points());
         unchanged(&approved, sheet, &secured, cloud).await.map_err(left_behind)?;
+        still.wanted().map_err(left_behind)?;
         Ok(secured)
     };
     match ready.await {
@@ -101,9 +102,9 @@ async fn claim(
     sheet: &Sheet,
     session: &dyn CloudSession,
     store: &dyn Store,
-    clock: &dyn Clock,
-    (budgets, chain): (&BudgetsConfig, Duration),
+    still: &Still<'_>,
 ) -> Result<(), Refused> {
+    let Still { surroundings: Surroundings { clock, config, iam, .. }, claimed: now, .. } = *still;
     let content = &sheet.content;
     let digest = match &sheet.identity {
         Identity::Filed(filed) => filed.digest,
@@ -118,10 +119,9 @@ async fn claim(
         most,
         asks: resources,
     });
-    let now = clock.now();
     let intent = event(
         approved,
-        clock,
+        *clock,
         What::Intent {
             plan: content.id.clone(),
             digest,
@@ -135,7 +135,7 @@ async fn claim(
         plan: content.id.clone(),
         digest,
         grants: approved.grants().to_vec(),
-        targets: held(targets, content),
+        targets: held(targets, content, iam),
         now,
         per_hour,
         who: Counted {
@@ -144,19 +144,22 @@ async fn claim(
             account: content.account.id.clone(),
         },
         resources,
-        budgets: budgets.clone(),
-        steps_since: since(now, chain),
+        budgets: config.budgets.clone(),
+        steps_since: since(now, config.limits.chain),
     };
     store.claim(claim, intent).await.map_err(|error| claim_refused(error, &content.id))
 }
 
-/// What nothing else may change meanwhile: the targets; for a call that names none everything of its service there.
-fn held(targets: Vec<String>, content: &PlanContent) -> Vec<String> {
+/// What nothing else may change meanwhile: the targets; for a call that names none everything of its service there. ARNs
+/// name a service as IAM does, which is not always AWS's model's name of it (`elbv2`).
+fn held(targets: Vec<String>, content: &PlanContent, iam: &IamFacts) -> Vec<String> {
     if !targets.is_empty() {
         return targets;
     }
     let PlanContent { account, region, operation, .. } = content;
-    vec![everything(&account.id, region, operation.service())]
+    let own = [operation.service().to_owned()];
+    let services: BTreeSet<&String> = iam.prefixes_of(operation.service()).iter().chain(&own).collect();
+    services.into_iter().map(|service| everything(&account.id, region, service)).collect()
 }
 
 fn claim_refused(error: StoreError, plan: &PlanId) -> Refused {

@@ -6,18 +6,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::arm::event;
 use crate::approval::redeem::ApprovedPlan;
 use crate::audit::event::{PointWord, What};
-use crate::call::refused::{Code, Refused};
+use crate::call::refused::{Code, Refused, cancelled};
 use crate::manifest::expression::Expression;
 use crate::plan::build::{Plan, Sheet, idempotent};
 use crate::plan::effects::truthy;
+use crate::plan::filed::PlanContent;
 use crate::plan::kept::{Kept, KeptPoint};
 use crate::plan::points::{Due, due};
+use crate::policy::circumstances::Surroundings;
 use crate::ports::{Clock, Cloud, CloudError, LONGEST_MESSAGE, Store};
 use crate::text::escape::quoted;
 
@@ -33,7 +37,8 @@ const MOST_UNTOLD: u32 = 4;
 /// The longest that one answer is waited for beyond the wait's end.
 const LONGEST_READ: Duration = Duration::from_secs(30);
 
-/// The proof that every recovery point that a plan names was taken and seen to be usable.
+/// The proof that every recovery point that a plan names was taken and seen to be usable, and that the plan may be carried
+/// out all the same after the time that this has taken.
 #[derive(Debug)]
 pub struct Secured {
     points: Vec<KeptPoint>,
@@ -51,21 +56,25 @@ impl Secured {
     }
 }
 
-/// Takes what the plan names, and waits until all of it is usable.
+/// Takes what the plan names, and waits until all of it is usable. As that may take hours, what the consent rested on is
+/// judged anew then.
 ///
 /// # Errors
-/// Whatever goes wrong: then the call must not be sent. Says what was made and stays.
+/// Whatever goes wrong, and where the request is cancelled meanwhile: then the call must not be sent. Says what was made
+/// and stays.
 pub(super) async fn secure(
     approved: &ApprovedPlan,
     sheet: &Sheet,
     cloud: &dyn Cloud,
     store: &Arc<dyn Store>,
-    clock: &dyn Clock,
+    still: &Still<'_>,
 ) -> Result<Secured, Refused> {
     let planned = &sheet.content.recovery_points;
     if planned.is_empty() {
+        still.wanted()?;
         return Ok(Secured { points: Vec::new() });
     }
+    let clock = still.surroundings.clock;
     let due = due(approved.plan().call().call(), &sheet.content.dependents, &sheet.content.id)?;
     let agreed = due.len() == planned.len()
         && due.iter().zip(planned).all(|(due, planned)| due.name == planned.name && due.target.id == planned.target);
@@ -73,11 +82,59 @@ pub(super) async fn secure(
         let message = format!("plan `{}` names other recovery points than it needs", sheet.content.id);
         return Err(Refused::new(Code::Internal, message, "nothing was sent; tell an operator"));
     }
-    let mut taking = Taking { approved, sheet, cloud, store, clock, kept: Kept::default() };
+    let mut taking = Taking { approved, sheet, cloud, store, clock, cancel: still.cancel, kept: Kept::default() };
     for due in &due {
-        taking.one(due).await.map_err(|why| taking.given_up(due, &why))?;
+        still.wanted().map_err(|refused| leaving(refused, &taking.kept.points))?;
+        if let Err(why) = taking.one(due).await {
+            still.wanted().map_err(|refused| leaving(refused, &taking.kept.points))?;
+            return Err(taking.given_up(due, &why));
+        }
     }
-    Ok(Secured { points: taking.kept.points })
+    let points = taking.kept.points;
+    match still.holds(approved, sheet).await {
+        Ok(()) => Ok(Secured { points }),
+        Err(refused) => Err(leaving(refused, &points)),
+    }
+}
+
+/// What must still hold when recovery points have taken their time.
+#[derive(Debug)]
+pub(super) struct Still<'a> {
+    /// The policies, the calendar, the breakers.
+    pub(super) surroundings: &'a Surroundings<'a>,
+    /// That nobody wants the call any more.
+    pub(super) cancel: &'a CancellationToken,
+    /// When the plan was claimed.
+    pub(super) claimed: Timestamp,
+}
+
+impl Still<'_> {
+    /// Refuses what was cancelled.
+    pub(super) fn wanted(&self) -> Result<(), Refused> {
+        match self.cancel.is_cancelled() {
+            true => Err(cancelled()),
+            false => Ok(()),
+        }
+    }
+
+    async fn holds(&self, approved: &ApprovedPlan, sheet: &Sheet) -> Result<(), Refused> {
+        self.wanted()?;
+        let PlanContent { id, expires_at, recovery_points, .. } = &sheet.content;
+        let declared = recovery_points.iter().map(|point| point.seconds).fold(0, u64::saturating_add);
+        let declared = SignedDuration::from_secs(i64::try_from(declared).unwrap_or(i64::MAX));
+        let last = expires_at.checked_add(declared).unwrap_or(*expires_at);
+        if self.surroundings.clock.now() > last {
+            let message =
+                format!("plan `{id}` expired at {expires_at}, and its recovery points took longer than they may");
+            return Err(Refused::new(Code::PlanNotUsable, message, "nothing was changed; make a new preview"));
+        }
+        approved.still_permitted(self.surroundings, self.claimed).await
+    }
+}
+
+/// Says what stays at AWS.
+pub(super) fn leaving(refused: Refused, points: &[KeptPoint]) -> Refused {
+    Refused { message: format!("{}{}", refused.message, remaining(points)), ..refused }
 }
 
 struct Taking<'a> {
@@ -86,6 +143,7 @@ struct Taking<'a> {
     cloud: &'a dyn Cloud,
     store: &'a Arc<dyn Store>,
     clock: &'a dyn Clock,
+    cancel: &'a CancellationToken,
     kept: Kept,
 }
 
@@ -172,7 +230,11 @@ impl Taking<'_> {
             if Instant::now() + pause > give_up {
                 return Err(format!("it was not usable after {} s", due.point.most.as_secs()));
             }
-            tokio::time::sleep(pause).await;
+            tokio::select! {
+                biased;
+                () = self.cancel.cancelled() => return Err("the request was cancelled".to_owned()),
+                () = tokio::time::sleep(pause) => {}
+            }
             pause = pause.mul_f32(1.5).min(LONGEST_PAUSE);
         }
     }

@@ -496,6 +496,7 @@ async fn aws_s_own_refusal_is_passed_on_and_uses_the_plan_up() {
 mod chains;
 mod change_sets;
 mod edges;
+mod late;
 mod people;
 mod policies;
 mod reads;

@@ -3,14 +3,14 @@
 use super::*;
 use crate::plan::kept::UndoState;
 
-const TABLE: &str = "prod-orders";
+pub(super) const TABLE: &str = "prod-orders";
 const BACKUP: &str = "arn:aws:dynamodb:eu-central-1:210987654321:table/prod-orders/backup/01700000000000-abcd1234";
 
 fn table(id: &str) -> Value {
     json!({ "Table": { "TableName": TABLE, "TableStatus": "ACTIVE", "TableId": id, "KeySchema": [] } })
 }
 
-fn backup(status: &str) -> Value {
+pub(super) fn backup(status: &str) -> Value {
     json!({ "BackupDescription": {
         "BackupDetails": { "BackupArn": BACKUP, "BackupStatus": status },
         "SourceTableDetails": { "TableName": TABLE, "TableId": "1", "TableArn": "arn:aws:dynamodb:eu-central-1:210987654321:table/prod-orders" },
@@ -18,7 +18,7 @@ fn backup(status: &str) -> Value {
 }
 
 /// A table that can be deleted, with a backup that becomes usable at the second look.
-fn tables() -> FakeCloud {
+pub(super) fn tables() -> FakeCloud {
     FakeCloud::new()
         .answers("dynamodb:DescribeTable", table("1"))
         .answers("dynamodb:ListTagsOfResource", json!({ "Tags": [] }))
@@ -32,7 +32,7 @@ fn tables() -> FakeCloud {
         .turns("dynamodb:RestoreTableFromBackup", "dynamodb:DescribeTable", Ok(table("2")))
 }
 
-fn delete() -> Value {
+pub(super) fn delete() -> Value {
     json!({ "TableName": TABLE, "account": "shop-dev", "reason": "it is not used any more" })
 }
 
@@ -44,7 +44,7 @@ fn apply_undo(plan: &Value, preview: &Value) -> Value {
     json!({ "plan_id": plan["plan_id"], "reason": "it was used after all", "dry_run": false, "preview_id": preview["plan_id"] })
 }
 
-fn refusal(answer: Answered) -> String {
+pub(super) fn refusal(answer: Answered) -> String {
     match answer {
         Answered::Refused(refused) => {
             format!("{}: {}\n  {}", refused.code.word(), refused.message, refused.hint)
@@ -63,7 +63,7 @@ fn plain(text: &str, plans: &[(&Value, &str)]) -> String {
     text
 }
 
-async fn find(desk: &Desk, plan: &Value) -> FiledPlan {
+pub(super) async fn find(desk: &Desk, plan: &Value) -> FiledPlan {
     let world = desk.pipeline.world();
     let id = PlanId::from_outside(plan["plan_id"].as_str().unwrap());
     world.store.plan(&id, world.clock.now()).await.unwrap().unwrap()
