@@ -44,15 +44,17 @@
 //!   anybody can check the signature later. Whose signature counts is judged when it is given, when the plan is applied, and
 //!   in the transaction that uses it up: active approvers, each once, never the human the agent acts for.
 //! - A plan is good for one call. Claiming it, using up its consents, holding its targets and recording the intent are one
-//!   transaction.
+//!   transaction. What can be one resource is held by one plan only, by whatever spelling or pattern; a call without targets
+//!   holds all of its service.
 //! - Where a plan names recovery points, an [`ArmedCall`](execute::arm::ArmedCall) holds the
-//!   [proof](execute::points::Secured) that each was taken and seen to be usable. Without it nothing is sent.
+//!   [proof](execute::points::Secured) that each was taken and seen to be usable, and that the policies permitted the call
+//!   again afterwards. Without it nothing is sent.
 //! - An undo is a call like any other: made from what the plan and AWS's answer have told, permitted, previewed and consented
 //!   to anew. One that fails is never quiet.
 //! - Steps about one thing are judged together ([`plan::chain`]): what goes on with what was done before, by the same agent or
 //!   for the same human, takes the worst effect of all its steps.
 //! - A tool is guarded the same way by whatever name it is called ([`manifest::route`]): a family's call of a declared
-//!   operation is that tool's.
+//!   operation is that tool's, and what does the same in another form is refused with the tool ([`manifest::siblings`]).
 //! - What was sent is seen through to its outcome, whoever hangs up; an outcome nobody knows is `unknown`, is never tried
 //!   again, and is settled only by reading the targets ([`execute::reconcile`]).
 //!

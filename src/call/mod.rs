@@ -7,6 +7,7 @@ pub mod listing;
 pub mod pages;
 pub mod refused;
 pub mod request;
+pub mod reserved;
 pub mod resolve;
 pub mod scope;
 mod tags;

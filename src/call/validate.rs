@@ -8,6 +8,7 @@ use super::arguments::{Common, QUERY, apply_manifest, problem, take_common};
 use super::cursor::Position;
 use super::refused::{Code, Refused};
 use super::request::{Caller, ToolRequest};
+use super::reserved;
 use crate::aws::models::Models;
 use crate::aws::validate::{self as model, Problem};
 use crate::config::{Account, TicketConfig};
@@ -95,6 +96,7 @@ pub fn validate(
     if !problems.is_empty() {
         return Err(invalid(&spec.name, &problems, more));
     }
+    reserved::refuse(&spec.operation, &arguments)?;
     let (account, region) = place?;
     let intention = match (spec.effect.changes() || spec.effect.needs_preview(), dry_run) {
         (false, _) => Intention::Read,

@@ -221,9 +221,7 @@ impl Catalog {
 
     /// All tools that declare an operation, those first that are not switched off.
     pub(super) fn declaring(&self, operation: &OperationId) -> &[Declared] {
-        let twin = TWINS.iter().find(|(alias, _)| *alias == operation.service());
-        let same = twin.map(|(_, service)| OperationId::new(*service, operation.name()));
-        let declared = self.declared.get(operation).or_else(|| self.declared.get(&same?));
+        let declared = self.declared.get(operation).or_else(|| self.declared.get(&same_as(operation)?));
         declared.map(Vec::as_slice).unwrap_or_default()
     }
 
@@ -236,6 +234,12 @@ impl Catalog {
     pub fn digest(&self) -> Digest {
         self.digest
     }
+}
+
+/// The operation of another service that sends the very same request; see [`TWINS`].
+pub(super) fn same_as(operation: &OperationId) -> Option<OperationId> {
+    let (_, service) = TWINS.iter().find(|(alias, _)| *alias == operation.service())?;
+    Some(OperationId::new(*service, operation.name()))
 }
 
 fn shipped_sources() -> Vec<Source> {

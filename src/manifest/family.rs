@@ -8,6 +8,7 @@ use super::compile::DRY_RUN;
 use super::expression::Expression;
 use super::handed_on::{HandedOn, Operation, PASS_ROLE};
 use super::raw::{self, RawFamily};
+use super::siblings::{Refusal, Siblings, Worse};
 use super::spec::{Condition, DryRunKind, InputMember, Limits, Narrowing, Scope, Tool, ToolSpec, UndoWay, Warning};
 use super::template::Template;
 use crate::aws::iam::IamFacts;
@@ -31,6 +32,7 @@ pub struct Family {
     to: Effect,
     treat_as: Effect,
     exclude: Vec<String>,
+    siblings: Siblings,
     undo_none: String,
     limits: Limits,
     digest: Digest,
@@ -57,6 +59,7 @@ impl Family {
             let message = "nothing is said about undoing it";
             problems.push(document.problem_at_key("/treat_as", message, "add `undo_none` with the reason"));
         }
+        let siblings = Siblings::compile(document, raw.refuse, raw.worse, raw.treat_as, &mut problems);
         problems.or(Self {
             name: raw.family,
             title: raw.title,
@@ -66,6 +69,7 @@ impl Family {
             to: raw.to,
             treat_as: raw.treat_as,
             exclude: raw.exclude,
+            siblings,
             undo_none: raw.undo_none.unwrap_or_else(|| "it changes nothing".to_owned()),
             limits: Limits { per_call: raw.limits.per_call, per_hour: raw.limits.per_hour },
             digest: Digest::of_bytes("countersign.family.v1", document.source().text().as_bytes()),
@@ -113,11 +117,34 @@ impl Family {
         &self.text
     }
 
-    /// True where the family takes an operation: no manifest declares it, it isn't left out, and its least effect is among
-    /// the family's. Says nothing on operations that stream events, which are never called.
+    /// True where the family takes an operation: no manifest declares it, it is neither left out nor refused, and its least
+    /// effect is among the family's. Says nothing on operations that stream events, which are never called.
     pub fn takes(&self, operation: &OperationId, catalog: &Catalog) -> bool {
         let floor = catalog.iam().least_effect(operation);
-        catalog.declared(operation).is_none() && !self.leaves_out(operation) && floor >= self.from && floor <= self.to
+        let refused = self.leaves_out(operation) || self.refuses(operation).is_some();
+        catalog.declared(operation).is_none() && !refused && floor >= self.from && floor <= self.to
+    }
+
+    /// Why it never calls an operation that is one of its kind. What a manifest declares is that tool's all the same.
+    pub fn refuses(&self, operation: &OperationId) -> Option<&Refusal> {
+        self.siblings.refused(operation)
+    }
+
+    /// What is known of an operation that is worse than what the family takes all for.
+    pub fn worse(&self, operation: &OperationId) -> Option<&Worse> {
+        self.siblings.worse(operation)
+    }
+
+    /// The least harm that a call of an operation is taken to do, where IAM says `floor`.
+    pub fn effect_of(&self, operation: &OperationId, floor: Effect) -> Effect {
+        let worse = self.worse(operation).map_or(self.treat_as, |worse| worse.effect);
+        floor.max(self.treat_as).max(worse)
+    }
+
+    /// All rows on operations that are refused or worse, for checks.
+    #[cfg(test)]
+    pub(super) fn siblings(&self) -> &Siblings {
+        &self.siblings
     }
 
     fn leaves_out(&self, operation: &OperationId) -> bool {
@@ -152,6 +179,10 @@ impl Family {
             let message = format!("`{operation}` is left out of `{}`", self.name);
             return Err(Refused::new(Code::Forbidden, message, "ask an operator for a manifest that declares it"));
         }
+        if let Some(refusal) = self.refuses(operation) {
+            let message = format!("`{operation}` is not called through `{}`: {}", self.name, refusal.because);
+            return Err(Refused::new(Code::Forbidden, message, refusal.hint(catalog)));
+        }
         let floor = catalog.iam().least_effect(operation);
         if floor < self.from || floor > self.to {
             return Err(self.not_mine(operation, floor, catalog));
@@ -183,7 +214,10 @@ impl Family {
         };
         let (asked, left_out) = asked::own(&actions, arguments);
         let mut scopes = own_scopes(&asked)?;
-        let mut warn = Vec::new();
+        let mut warn: Vec<Warning> = match self.worse(operation) {
+            Some(worse) => vec![said(&format!("it counts as {}: {}", worse.effect, worse.because))?],
+            None => Vec::new(),
+        };
         if self.changes() {
             let unseen = handed_on.roles.is_empty() && own.may_pass_unseen(shape.as_deref(), arguments);
             let besides = besides(&own, &handed_on, unseen, catalog.iam())?;
@@ -199,7 +233,7 @@ impl Family {
             toolset: self.toolset.clone(),
             core: None,
             operation: operation.clone(),
-            effect: floor.max(self.treat_as),
+            effect: self.effect_of(operation, floor),
             input,
             fixed: Vec::new(),
             targets: None,

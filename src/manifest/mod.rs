@@ -19,6 +19,7 @@ pub(crate) mod sample;
 pub(crate) mod shapes;
 pub mod shelf;
 mod shipped;
+pub mod siblings;
 pub mod spec;
 pub mod template;
 #[cfg(test)]

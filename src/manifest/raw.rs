@@ -541,10 +541,49 @@ pub(super) struct RawFamily {
     /// Services (`sts`) and operations (`sts:AssumeRole`) it never takes.
     #[serde(default)]
     pub(super) exclude: Vec<String>,
+    /// Operations it never calls, because a tool does the same with its guards, or because the call doesn't tell what is
+    /// changed.
+    #[serde(default)]
+    pub(super) refuse: Vec<RawRefusedOperations>,
+    /// Operations that are known to do more harm than `treat_as` says.
+    #[serde(default)]
+    pub(super) worse: Vec<RawWorseOperations>,
     /// Why a call is not undone. Required where it changes something.
     #[schemars(length(min = 1, max = 300))]
     pub(super) undo_none: Option<String>,
     /// Limits of one call and of an hour.
     #[serde(default)]
     pub(super) limits: RawLimits,
+}
+
+/// Operations that a family refuses.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawRefusedOperations {
+    /// The operations.
+    #[schemars(length(min = 1))]
+    pub(super) operations: Vec<String>,
+    /// Why, for the agent.
+    #[schemars(length(min = 1, max = 200))]
+    pub(super) because: String,
+    /// The tools that do it.
+    #[serde(default)]
+    pub(super) tools: Vec<String>,
+    /// What to do where no tool does it.
+    #[schemars(length(min = 1, max = 200))]
+    pub(super) hint: Option<String>,
+}
+
+/// Operations that a family takes for worse.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawWorseOperations {
+    /// The operations.
+    #[schemars(length(min = 1))]
+    pub(super) operations: Vec<String>,
+    /// The least harm they do.
+    pub(super) effect: Effect,
+    /// Why, for the person.
+    #[schemars(length(min = 1, max = 200))]
+    pub(super) because: String,
 }

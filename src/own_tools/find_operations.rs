@@ -106,6 +106,7 @@ fn how(operation: &OperationId, floor: Effect, catalog: &Catalog) -> Map<String,
     }
     let mut told = Map::new();
     told.insert("operation".to_owned(), json!(operation));
+    let refusal = catalog.families().find_map(|family| family.refuses(operation));
     match (catalog.declared(operation), catalog.families().find(|family| family.takes(operation, catalog))) {
         (Some(off), _) => {
             told.insert("effect".to_owned(), json!(floor));
@@ -113,14 +114,21 @@ fn how(operation: &OperationId, floor: Effect, catalog: &Catalog) -> Map<String,
             told.insert("call".to_owned(), json!("not here: an operator has switched it off"));
         }
         (None, Some(family)) => {
-            told.insert("effect".to_owned(), json!(floor.max(family.effect())));
+            told.insert("effect".to_owned(), json!(family.effect_of(operation, floor)));
             told.insert("tool".to_owned(), json!(family.name()));
             told.insert("call".to_owned(), json!("with `operation`, its members in `arguments`"));
+            if let Some(worse) = family.worse(operation) {
+                told.insert("because".to_owned(), json!(worse.because));
+            }
         }
         (None, None) => {
             told.insert("effect".to_owned(), json!(floor));
             told.insert("tool".to_owned(), Value::Null);
-            told.insert("call".to_owned(), json!("not here: no tool calls it"));
+            let why = match refusal {
+                Some(refusal) => format!("not here: {}; {}", refusal.because, refusal.hint(catalog)),
+                None => "not here: no tool calls it".to_owned(),
+            };
+            told.insert("call".to_owned(), json!(why));
         }
     }
     told

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Report;
 use super::structure::{expression, operation, with};
+use crate::call::reserved::OWN_CHANGE_SETS;
 use crate::manifest::handed_on::PASS_ROLE;
 use crate::manifest::raw::{RawAlso, RawChange};
 use crate::manifest::spec::{AlsoRead, ChangeRow, Condition, DryRunKind, Scope, Targets};
@@ -26,7 +27,7 @@ const CHANGE_SET_NAME: &str = "cloudformation:ChangeSetName";
 /// local clouds, which don't.
 pub(super) fn dry_run_scopes(dry_run: DryRunKind, targets: Option<&Targets>, scopes: &[Scope]) -> Vec<Scope> {
     let (DryRunKind::ChangeSet, Some(targets)) = (dry_run, targets) else { return Vec::new() };
-    let Ok(name) = Template::compile(&"countersign-{change_set}".into()) else { return Vec::new() };
+    let Ok(name) = Template::compile(&format!("{OWN_CHANGE_SETS}{{change_set}}").into()) else { return Vec::new() };
     let named =
         Condition { operator: "StringEqualsIfExists".to_owned(), key: CHANGE_SET_NAME.to_owned(), values: vec![name] };
     let own = Scope {

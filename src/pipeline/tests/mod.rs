@@ -500,4 +500,5 @@ mod late;
 mod people;
 mod policies;
 mod reads;
+mod siblings;
 mod undo;

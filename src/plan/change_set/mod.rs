@@ -19,6 +19,7 @@ pub(crate) use make::{Event, Making, Pace};
 
 use super::build::Workbench;
 use crate::call::refused::{Code, Refused};
+use crate::call::reserved::OWN_CHANGE_SETS;
 use crate::call::resolve::ResolvedCall;
 use crate::manifest::spec::DryRunKind;
 use crate::names::PlanId;
@@ -134,7 +135,7 @@ pub async fn run(call: &ResolvedCall, plan: &PlanId, with: &Workbench<'_>) -> Re
         caller: validated.caller().clone(),
         plan: plan.clone(),
         target: target.arn.clone(),
-        name: format!("countersign-{suffix}"),
+        name: format!("{OWN_CHANGE_SETS}{suffix}"),
     };
     let making = Making::new(narrowed, event, validated.arguments(), with.models.clone(), Pace::default())?;
     let stop = CancellationToken::new();
