@@ -147,7 +147,7 @@ impl ApprovedPlan {
         possible(&sheet.content, &config.windows.at(clock.now()), config.http.is_some())?;
         let now = surroundings.of(self.plan.call().call().call()).await?;
         same_policies(&self.plan, sheet, surroundings)?;
-        let own = u64::try_from(self.plan.call().call().size()).unwrap_or(u64::MAX).max(1);
+        let own = self.plan.call().call().size().max(1);
         let counted = now.now.duration_since(claimed) < SignedDuration::from_hours(1);
         let in_hour = if counted { own } else { 0 };
         let now = Circumstances {
