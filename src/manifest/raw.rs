@@ -275,6 +275,18 @@ pub(super) struct RawDependent {
     pub(super) with: Map<String, Value>,
     /// JMESPath over its output: the list of dependents.
     pub(super) list: String,
+    /// What the call does to each of them, where that is a step of chains.
+    pub(super) step: Option<RawDependentStep>,
+}
+
+/// What the call does to what depends on its targets, such as to delete it with them.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawDependentStep {
+    /// What it is.
+    pub(super) is: StepKind,
+    /// JMESPath over the output that the dependents are listed from: their names at AWS, or their ARNs.
+    pub(super) of: String,
 }
 
 /// Raises the effect.

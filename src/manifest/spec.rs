@@ -296,6 +296,17 @@ pub struct Dependent {
     pub with: Template,
     /// The list of dependents' names (or objects) in its output; its length is the count.
     pub list: Expression,
+    /// What the call does to each of them, where that is a step of chains.
+    pub step: Option<DependentStep>,
+}
+
+/// What a call does to what depends on its targets.
+#[derive(Debug)]
+pub struct DependentStep {
+    /// What it is.
+    pub is: StepKind,
+    /// The things' names or ARNs in the output that the dependents are listed from.
+    pub of: Expression,
 }
 
 /// One row of what a call changes.

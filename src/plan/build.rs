@@ -10,7 +10,7 @@ use tokio::sync::mpsc::Sender;
 
 use super::canary::Canary;
 use super::chain::{Chain, EarlierStep, PlannedStep};
-use super::filed::{DryRun, Obligation, PlanContent, PlannedAccount, PlannedPoint, Undoes};
+use super::filed::{DryRun, Obligation, PlanContent, PlannedAccount, PlannedPoint, Raised, Undoes};
 use super::identity::Identity;
 use super::{blast, chain, change_set, changes, dry_run, effects, points, undo};
 use crate::approval::ask::Asker;
@@ -88,32 +88,36 @@ pub async fn build(
         return Ok(Plan { call, arguments, sheet: None });
     }
     let arguments = with_idempotency_token(call.call().call(), identity.id(), with.models);
-    let dependents = blast::count(call.call(), with.cloud).await?;
+    let (dependents, mut steps) = blast::count(call.call(), with.cloud).await?;
     effects::refuse(call.call(), &dependents)?;
     let mut raised = effects::raise(call.call(), &dependents);
-    let chained = Chained::look(call.call(), &dependents, &arguments, identity.id(), undoes.as_ref(), with).await?;
-    let so_far = raised.iter().map(|raise| raise.to).fold(call.effect(), Effect::max);
-    raised.extend(chain::raised(&chained.chains, so_far));
     let warnings = effects::warnings(call.call(), &dependents);
-    let worst = raised.iter().map(|raise| raise.to).max().unwrap_or(call.effect());
     let known = match call.call().targets() {
         // What a call without targets acts on isn't known, and so neither what depends on it.
         [] => None,
         _ => dependents.iter().map(|found| found.count).sum::<Option<u64>>(),
     };
-    let call = call.with_preview(worst, known)?;
+    // Nothing is made at AWS, not even a change set, for what policy forbids.
+    let call = call.with_preview(worst(&raised), known)?;
     let undo = undo::recipe(call.call(), &dependents)?;
     let points = points::planned(call.call(), &dependents, identity.id(), with.cloud)?;
     let change_set = change_set::run(call.call(), identity.id(), with).await?;
     if let Some(set) = &change_set {
         raised.extend(change_set::raised(set, call.call().call().spec().effect));
+        steps.extend(change_set::steps(set));
     }
-    let worst = raised.iter().map(|raise| raise.to).max().unwrap_or(call.effect());
-    let call = call.with_preview(worst, known)?;
+    let chained =
+        Chained::look(call.call(), &dependents, steps, &arguments, identity.id(), undoes.as_ref(), with).await?;
+    raised.extend(chain::raised(&chained.chains, worst(&raised).max(call.effect())));
+    let call = call.with_preview(worst(&raised), known)?;
     let tried = dry_run::run(call.call(), identity.id(), &arguments, with.cloud, with.canary).await?;
     let found = Found { chained, dependents, raised, warnings, points, undo, undoes, dry_run: tried, change_set };
     let sheet = Sheet::new(&call, &arguments, identity, with, found).await?;
     Ok(Plan { call, arguments, sheet: Some(sheet) })
+}
+
+fn worst(raised: &[Raised]) -> Effect {
+    raised.iter().map(|raise| raise.to).max().unwrap_or(Effect::Read)
 }
 
 impl Plan {
@@ -141,16 +145,21 @@ struct Chained {
 }
 
 impl Chained {
-    /// Looks into what was done before; where that can't be read there is no plan.
+    /// Looks into what was done before; where that can't be read there is no plan. `shown_steps`: what the preview has
+    /// shown of things that the call doesn't name.
     async fn look(
         call: &ResolvedCall,
         dependents: &[super::filed::Dependents],
+        shown_steps: Vec<PlannedStep>,
         arguments: &Value,
         plan: &PlanId,
         undoes: Option<&Undoes>,
         with: &Workbench<'_>,
     ) -> Result<Self, Refused> {
-        let steps = chain::of_call(call, dependents, &shown(call, arguments, with)?)?;
+        let mut steps = chain::of_call(call, dependents, &shown(call, arguments, with)?)?;
+        steps.extend(shown_steps);
+        steps.sort();
+        steps.dedup();
         if steps.is_empty() {
             return Ok(Self { steps, chains: Vec::new(), besides: Vec::new() });
         }
@@ -191,7 +200,7 @@ fn shown(call: &ResolvedCall, arguments: &Value, with: &Workbench<'_>) -> Result
 struct Found {
     chained: Chained,
     dependents: Vec<super::filed::Dependents>,
-    raised: Vec<super::filed::Raised>,
+    raised: Vec<Raised>,
     warnings: Vec<String>,
     points: Vec<PlannedPoint>,
     undo: super::filed::Undo,

@@ -488,8 +488,11 @@ pub(crate) mod tests {
                     physical_id: Some("i-0123456789abcdef0".into()),
                     replacement: Some("Conditional".into()),
                     scope: vec!["Properties".into()],
+                    properties: vec!["ImageId".into()],
+                    names: Vec::new(),
                     policy: Some("ReplaceAndDelete".into()),
                 }],
+                anew: None,
             }),
             undo: Undo::None { reason: "a terminated instance can't be started again".into(), by_hand: None },
             recovery_points: vec![PlannedPoint {

@@ -4,7 +4,7 @@ use countersign::sandbox::{DEV, SandboxAccount};
 use serde_json::{Value, json};
 
 use crate::support::clouds::{root_call, table_exists};
-use crate::support::{Act, Installation, OLDER, Session, sandbox, with};
+use crate::support::{Act, Installation, NEWEST, OLDER, Session, sandbox, with};
 
 const POLICY: &str = r#"
 @id("all") permit (principal, action, resource);
@@ -114,4 +114,74 @@ async fn replacing_raises_adding_does_not_and_nothing_to_change_is_refused() {
     assert!(message.contains("nothing would change"), "{message}");
     assert_eq!(change_sets(&DEV, name).await, json!([]));
     assert!(table_exists(&DEV, name).await);
+}
+
+#[tokio::test]
+async fn an_update_that_takes_protection_off_is_destructive_and_one_of_tags_is_not() {
+    let name = "change-sets-guards";
+    let guarded = |guarded: bool, more: Value| {
+        let mut resources = json!({ "Orders": table(name), "Note": topic() });
+        resources["Orders"]["Properties"]["DeletionProtectionEnabled"] = json!(guarded);
+        for (member, value) in more.as_object().unwrap() {
+            resources["Orders"][member] = value.clone();
+        }
+        resources
+    };
+    let body = template(guarded(true, json!({})));
+    root_call(&DEV, "cloudformation:CreateStack", json!({ "StackName": name, "TemplateBody": body })).await.unwrap();
+    while state(&DEV, name).await["StackStatus"] != "CREATE_COMPLETE" {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let session = Session::start(&installation().await, OLDER[1].clone(), Act::Obeys).await;
+    let mut told = Vec::new();
+    for (resources, effect) in [
+        (guarded(false, json!({})), "destructive"),
+        (guarded(true, json!({ "DeletionPolicy": "Retain" })), "destructive"),
+        (guarded(true, json!({ "Metadata": { "Owner": "orders" } })), "write"),
+    ] {
+        let preview = session.call("cloudformation_update_stack", update(name, resources)).await;
+        let plan = preview.structured();
+        assert_eq!(plan["effect"], effect, "{plan:#}");
+        told.push(json!([plan["change_set"]["changes"][0]["properties"], plan["steps"], plan["raised"]]));
+    }
+    assert_eq!(told[0][0], json!(["DeletionProtectionEnabled"]));
+    assert_eq!(told[0][1], json!([{ "is": "unprotect", "of": name }]));
+    let because = told[0][2][0]["because"].as_str().unwrap();
+    assert!(because.contains("guards it: `DeletionProtectionEnabled`"), "{because}");
+    assert_eq!(told[1][1], json!([{ "is": "unprotect", "of": name }]));
+    assert_eq!(told[2][1], json!([]));
+    assert_eq!(change_sets(&DEV, name).await, json!([]));
+}
+
+/// What a table is to its own operation.
+fn create(name: &str) -> Value {
+    let table = table(name)["Properties"].clone();
+    json!({ "account": DEV.name, "operation": "dynamodb:CreateTable", "arguments": table, "reason": "it is needed again" })
+}
+
+#[tokio::test]
+async fn what_a_stack_removes_or_makes_is_a_step_of_a_chain_with_other_calls() {
+    let (name, other) = ("change-sets-chain", "change-sets-chain-2");
+    stack(&DEV, name).await;
+    let installation = installation().await;
+    let session = Session::start(&installation, OLDER[1].clone(), Act::Obeys).await;
+    let call = update(name, json!({ "Note": topic() }));
+    let apply = session.preview("cloudformation_update_stack", &call).await;
+    session.call("cloudformation_update_stack", apply).await.applied();
+    assert!(!table_exists(&DEV, name).await);
+
+    let session = Session::start(&installation, NEWEST, Act::Declines).await;
+    let preview = session.call("aws_change", create(name)).await;
+    let plan = preview.structured();
+    assert_eq!(plan["effect"], "irreversible", "{plan:#}");
+    assert_eq!(plan["raised"][0]["because"], format!("second step of a delete-and-recreate of `{name}`"), "{plan:#}");
+    let preview = session.call("aws_change", create(other)).await;
+    assert_ne!(preview.structured()["effect"], "irreversible", "{:#}", preview.structured());
+
+    // The other way round: the stack makes anew what it removed, by the name in its template.
+    let again = update(name, json!({ "Orders": table(name), "Note": topic() }));
+    let preview = session.call("cloudformation_update_stack", again).await;
+    let plan = preview.structured();
+    assert_eq!(plan["effect"], "irreversible", "{plan:#}");
+    assert_eq!(plan["chains"][0]["kind"], "recreate", "{plan:#}");
 }

@@ -174,10 +174,12 @@ fn resources(changes: &[&ResourceChange]) -> Markup {
                             }
                             @if let Some(policy) = &change.policy { ", policy " (code_line(policy, 30)) }
                             @if !change.scope.is_empty() { ", in " (code_line(&change.scope.join(" "), 60)) }
+                            @if !change.properties.is_empty() { ": " (code_line(&change.properties.join(" "), 200)) }
                         }
                         td.after data-label="Type and name" {
                             (code_line(&change.kind, 80))
                             @if let Some(id) = &change.physical_id { " " (code_line(id, 120)) }
+                            @if !change.names.is_empty() { ", to be named " (code_line(&change.names.join(" "), 120)) }
                         }
                     }
                 }

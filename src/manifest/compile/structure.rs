@@ -14,8 +14,8 @@ use crate::manifest::raw::{
     RawTargets, RawTool, RawWait, RawWarning,
 };
 use crate::manifest::spec::{
-    Condition, Dependent, DryRunKind, InputMember, Limits, Narrowing, RaiseEffect, Refusal, Scope, Step, TagsRead,
-    TargetRead, Targets, Tool, UndoWay, Wait, Warning,
+    Condition, Dependent, DependentStep, DryRunKind, InputMember, Limits, Narrowing, RaiseEffect, Refusal, Scope, Step,
+    TagsRead, TargetRead, Targets, Tool, UndoWay, Wait, Warning,
 };
 use crate::manifest::template::{BadTemplate, Template, join_pointer};
 use crate::names::{Effect, OperationId};
@@ -373,7 +373,13 @@ fn dependent(index: usize, raw: &RawDependent, report: &mut Report<'_>) -> Optio
     let operation = operation(&format!("{pointer}/operation"), &raw.operation, report);
     let with = with(&pointer, &raw.with, report);
     let list = expression(&format!("{pointer}/list"), &raw.list, report);
-    Some(Dependent { label: raw.label.clone(), operation: operation?, with: with?, list: list? })
+    let step = raw.step.as_ref().map(|step| {
+        let of = expression(&format!("{pointer}/step/of"), &step.of, report)?;
+        Some(DependentStep { is: step.is, of })
+    });
+    // A step that can't be read must not be left out.
+    let step = step.map_or(Some(None), |step| step.map(Some))?;
+    Some(Dependent { label: raw.label.clone(), operation: operation?, with: with?, list: list?, step })
 }
 
 fn raise(index: usize, raw: &RawRaise, from: Effect, report: &mut Report<'_>) -> Option<RaiseEffect> {

@@ -5,10 +5,18 @@ use super::*;
 const CREATE: &str = "cloudformation:CreateChangeSet";
 const DESCRIBE: &str = "cloudformation:DescribeChangeSet";
 const DELETE: &str = "cloudformation:DeleteChangeSet";
+/// What a preview has AWS do: what is deleted is looked for once more.
+const PROBE: [&str; 4] = ["CreateChangeSet", "DescribeChangeSet", "DeleteChangeSet", "DescribeChangeSet"];
 const UPDATE: &str = "cloudformation:UpdateStack";
 
 fn update() -> Value {
     json!({ "StackName": "orders", "TemplateBody": "{}", "account": "shop-dev", "reason": "the table is not used" })
+}
+
+fn with(mut call: Value, changed: Value) -> Value {
+    let (Value::Object(members), Value::Object(changed)) = (&mut call, changed) else { panic!() };
+    members.extend(changed);
+    call
 }
 
 fn listed(action: &str) -> Value {
@@ -31,6 +39,7 @@ fn stack() -> FakeCloud {
         .answers("cloudformation:DescribeStackResources", json!({ "StackResources": [] }))
         .answers(CREATE, json!({ "Id": "arn", "StackId": "arn" }))
         .answers(DELETE, json!({}))
+        .turns(DELETE, DESCRIBE, Err("ChangeSetNotFound"))
         .answers(UPDATE, json!({ "StackId": "arn" }))
 }
 
@@ -40,14 +49,15 @@ fn changing(desk: &Desk) -> Vec<String> {
 
 #[tokio::test]
 async fn a_table_that_would_be_removed_is_shown_and_makes_the_update_irreversible() {
-    let desk = desk_with(stack().answers(DESCRIBE, listed("Remove")), None).await;
+    let desk = desk_with(stack().turns(CREATE, DESCRIBE, Ok(listed("Remove"))), None).await;
     let plan = desk.preview("cloudformation_update_stack", update()).await;
     assert_eq!(plan["effect"], "irreversible");
     assert_eq!(plan["change_set"]["changes"][0]["action"], "Remove");
+    assert_eq!(plan["steps"], json!([{ "is": "delete", "of": "orders" }]));
     assert_eq!(plan["dry_run"]["result"], "change_set");
     assert_eq!(plan["changes"][0]["what"], "the template");
     assert_eq!(desk.events().await, ["requested", "probing", "probed", "previewed"]);
-    assert_eq!(changing(&desk), ["CreateChangeSet", "DescribeChangeSet", "DeleteChangeSet"]);
+    assert_eq!(changing(&desk), PROBE);
 
     let probe = desk.cloud.opened().into_iter().find(|session| session.purpose == Purpose::Change).unwrap();
     let name = desk.cloud.changes()[0].arguments["ChangeSetName"].as_str().unwrap().to_owned();
@@ -56,20 +66,20 @@ async fn a_table_that_would_be_removed_is_shown_and_makes_the_update_irreversibl
     let person = Person::types("orders");
     let done = desk.call("cloudformation_update_stack", apply(update(), &plan), &person).await;
     assert_eq!(succeeded(done)["status"], "applied");
-    assert_eq!(changing(&desk)[3..], ["CreateChangeSet", "DescribeChangeSet", "DeleteChangeSet", "UpdateStack"]);
+    assert_eq!(changing(&desk)[4..], [&PROBE[..], &["UpdateStack"]].concat());
     let names: Vec<Value> =
         desk.cloud.changes().into_iter().map(|call| call.arguments["ChangeSetName"].clone()).collect();
-    assert_ne!(names[0], names[3], "each makes one of its own");
+    assert_ne!(names[0], names[4], "each makes one of its own");
     let prompt = person.asked.lock().unwrap()[0].text.clone();
     assert!(prompt.contains("IRREVERSIBLE") && prompt.contains("`Remove` `Orders`"), "{prompt}");
 }
 
 #[tokio::test]
 async fn another_change_set_than_the_one_that_was_shown_is_drift() {
-    let desk = desk_with(stack().answers(DESCRIBE, listed("Add")), None).await;
+    let desk = desk_with(stack().turns(CREATE, DESCRIBE, Ok(listed("Add"))), None).await;
     let plan = desk.preview("cloudformation_update_stack", update()).await;
     assert_eq!(plan["effect"], "write");
-    desk.cloud.change(DESCRIBE, listed("Remove"));
+    let _ = desk.cloud.clone().turns(CREATE, DESCRIBE, Ok(listed("Remove")));
     let person = Person::types("orders");
     let refused = desk.call("cloudformation_update_stack", apply(update(), &plan), &person).await;
     assert_eq!(code(refused), Code::Drift);
@@ -78,7 +88,7 @@ async fn another_change_set_than_the_one_that_was_shown_is_drift() {
 
 #[tokio::test]
 async fn a_request_that_is_cancelled_leaves_no_change_set() {
-    let desk = desk_with(stack().answers(DESCRIBE, json!({ "Status": "CREATE_IN_PROGRESS" })), None).await;
+    let desk = desk_with(stack().turns(CREATE, DESCRIBE, Ok(json!({ "Status": "CREATE_IN_PROGRESS" }))), None).await;
     let cancel = CancellationToken::new();
     let Value::Object(arguments) = update() else { panic!() };
     let request = ToolRequest {
@@ -102,7 +112,7 @@ async fn a_request_that_is_cancelled_leaves_no_change_set() {
     let (answer, ()) = tokio::join!(call, hang_up);
     assert!(matches!(answer.unwrap().answer(), Answered::Refused(_)));
     // The call is over only now, so a server that ends with it leaves nothing either.
-    assert_eq!(changing(&desk).last().unwrap(), "DeleteChangeSet");
+    assert!(changing(&desk).ends_with(&PROBE[2..].iter().map(|&name| name.to_owned()).collect::<Vec<_>>()));
     assert_eq!(desk.events().await, ["requested", "probing", "probed", "refused"]);
 }
 
@@ -118,10 +128,75 @@ async fn until(there: impl Fn() -> bool) {
 
 #[tokio::test]
 async fn what_policy_forbids_makes_no_change_set() {
-    let desk = desk_with(stack().answers(DESCRIBE, listed("Add")), None).await;
+    let desk = desk_with(stack().turns(CREATE, DESCRIBE, Ok(listed("Add"))), None).await;
     let own = Source::new("own.cedar", "@id(\"no-updates\") forbid (principal, action, resource);");
     desk.put_in_force(Profile::Standard, vec![own]);
     let refused = desk.call("cloudformation_update_stack", update(), &Person::never_asked()).await;
     assert_eq!(code(refused), Code::Forbidden);
     assert!(changing(&desk).is_empty());
+}
+
+#[tokio::test]
+async fn a_template_that_is_worked_out_anew_then_makes_the_update_irreversible() {
+    let desk = desk_with(stack().turns(CREATE, DESCRIBE, Ok(listed("Add"))), None).await;
+    let because = |plan: &Value| plan["raised"][0]["because"].as_str().unwrap_or_default().to_owned();
+    let sent = |changed: Value| with(update(), changed);
+    for (call, words) in [
+        (sent(json!({ "TemplateBody": "Transform: AWS::Serverless-2016-10-31" })), "the template has `Transform`"),
+        (
+            sent(json!({ "TemplateBody": "Resources: {P: {Properties: {P: '{{resolve:ssm:x}}'}}}" })),
+            "`{{resolve:...}}`",
+        ),
+        (sent(json!({ "TemplateBody": "no template" })), "a template that can't be read here"),
+        (sent(json!({ "Capabilities": ["CAPABILITY_AUTO_EXPAND"] })), "the template is made by macros"),
+    ] {
+        let plan = desk.preview("cloudformation_update_stack", call).await;
+        assert_eq!(plan["effect"], "irreversible", "{words}");
+        assert!(because(&plan).contains(words) && because(&plan).contains("may not be what is done"), "{plan:#}");
+    }
+    // The template that stays is looked at too.
+    let stays =
+        json!({ "StackName": "orders", "UsePreviousTemplate": true, "account": "shop-dev", "reason": "smaller" });
+    assert_eq!(desk.preview("cloudformation_update_stack", stays.clone()).await["effect"], "write");
+    let from_ssm = r#"{"Parameters": {"P": {"Type": "AWS::SSM::Parameter::Value<String>"}}, "Resources": {}}"#;
+    desk.cloud.change("cloudformation:GetTemplate", json!({ "TemplateBody": from_ssm }));
+    let plan = desk.preview("cloudformation_update_stack", stays).await;
+    assert_eq!(plan["effect"], "irreversible");
+    assert!(because(&plan).contains("a parameter that is read from SSM"), "{plan:#}");
+}
+
+#[tokio::test]
+async fn names_that_the_template_gives_are_steps() {
+    let desk = desk_with(stack().turns(CREATE, DESCRIBE, Ok(listed("Add"))), None).await;
+    let body = r#"{"Parameters": {"Size": {"Type": "String"}}, "Resources": {"Orders": {"Type": "AWS::DynamoDB::Table",
+        "Properties": {"TableName": {"Fn::Sub": "${AWS::StackName}-${Size}"}}}}}"#;
+    for (size, name) in [
+        (json!({ "ParameterKey": "Size", "ParameterValue": "2" }), "orders-2"),
+        (json!({ "ParameterKey": "Size", "UsePreviousValue": true }), "orders-*"),
+    ] {
+        let call = with(update(), json!({ "TemplateBody": body, "Parameters": [size] }));
+        let plan = desk.preview("cloudformation_update_stack", call).await;
+        assert_eq!(plan["effect"], "write");
+        assert_eq!(plan["steps"], json!([{ "is": "create", "of": name }]));
+    }
+}
+
+#[tokio::test]
+async fn a_stack_is_deleted_with_all_that_is_in_it() {
+    let resources = json!([
+        { "ResourceType": "AWS::DynamoDB::Table", "LogicalResourceId": "Orders", "PhysicalResourceId": "orders-2" },
+        { "ResourceType": "AWS::SNS::Topic", "LogicalResourceId": "Note" },
+    ]);
+    let cloud = stack();
+    cloud.change("cloudformation:DescribeStackResources", json!({ "StackResources": resources }));
+    let desk = desk_with(cloud, None).await;
+    let delete = json!({ "StackName": "orders", "account": "shop-dev", "reason": "not used" });
+    let plan = desk.preview("cloudformation_delete_stack", delete.clone()).await;
+    let arn = plan["targets"][0]["arn"].clone();
+    let wanted = json!([{ "is": "delete", "of": arn }, { "is": "delete", "of": "orders-2" }]);
+    assert_eq!(plan["steps"], wanted, "{plan:#}");
+
+    desk.cloud.change_to_refusal("cloudformation:DescribeStackResources", "AccessDenied", "no");
+    let refused = desk.call("cloudformation_delete_stack", delete, &Person::never_asked()).await;
+    assert_eq!(code(refused), Code::PreviewFailed);
 }

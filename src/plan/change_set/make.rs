@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::{ChangeSet, ResourceChange};
+use super::{ChangeSet, ResourceChange, UNNAMED, template};
 use crate::audit::event::{self, ProbeWord, What};
 use crate::aws::models::Models;
 use crate::aws::redact::{Direction, redact};
@@ -42,6 +42,9 @@ const MOST_PAGES: usize = 60;
 /// So many reads in a row may fail before the change set is given up.
 const MOST_UNTOLD: u32 = 3;
 
+/// So often in a row it must be absent where it isn't known whether AWS made it.
+const ABSENT_TIMES: u32 = 4;
+
 /// How AWS says that a change set is not there.
 const NOT_THERE: [&str; 2] = ["ChangeSetNotFound", "ChangeSetNotFoundException"];
 
@@ -56,12 +59,20 @@ pub(crate) struct Pace {
     pub(crate) ready: Duration,
     /// The longest that deleting it is tried.
     pub(crate) gone: Duration,
+    /// How long it must have been absent where it isn't known whether AWS made it.
+    pub(crate) absent: Duration,
 }
 
 impl Default for Pace {
     fn default() -> Self {
         let seconds = Duration::from_secs;
-        Self { first: Duration::from_millis(250), most: seconds(5), ready: seconds(120), gone: seconds(120) }
+        Self {
+            first: Duration::from_millis(250),
+            most: seconds(5),
+            ready: seconds(120),
+            gone: seconds(120),
+            absent: seconds(30),
+        }
     }
 }
 
@@ -140,8 +151,8 @@ impl Making {
         .await?;
         let (read, gone) = match self.make().await {
             Made::No(refused) => (Err(refused), Ok(ProbeWord::NotMade)),
-            Made::NotKnown(refused) => (Err(refused), self.delete().await),
-            Made::Yes => (self.read(&stop).await, self.delete().await),
+            Made::NotKnown(refused) => (Err(refused), self.delete(false).await),
+            Made::Yes => (self.read(&stop).await, self.delete(true).await),
         };
         let (result, detail) = match &gone {
             Ok(word) => (*word, String::new()),
@@ -227,7 +238,7 @@ impl Making {
             match page.get("NextToken").and_then(Value::as_str).map(str::to_owned) {
                 None => {
                     changes.sort();
-                    return Ok(ChangeSet { changes });
+                    return Ok(ChangeSet { changes, anew: None });
                 }
                 Some(token) => page = self.describe(Some(token)).await.map_err(|error| no_answer(&error))?,
             }
@@ -239,6 +250,9 @@ impl Making {
     async fn describe(&self, token: Option<String>) -> Result<Value, CloudError> {
         let describe = operation("DescribeChangeSet");
         let mut arguments = self.names();
+        if let Value::Object(members) = &mut arguments {
+            members.insert("IncludePropertyValues".to_owned(), json!(true));
+        }
         if let (Some(token), Value::Object(members)) = (token, &mut arguments) {
             members.insert("NextToken".to_owned(), json!(token));
         }
@@ -247,22 +261,52 @@ impl Making {
         hidden.map_err(|error| CloudError::NotSent { reason: error.to_string() })
     }
 
-    /// Deletes it, also while CloudFormation is still at it.
-    async fn delete(&self) -> Result<ProbeWord, CloudError> {
+    /// Deletes it, also while CloudFormation is still at it, until it is seen to be gone. AWS answers a deletion with success
+    /// also where there is nothing to delete, so that answer alone says nothing.
+    ///
+    /// `surely`: whether AWS has made it. What it may make yet, by a request whose answer was lost, must be seen to be absent
+    /// again and again for some time.
+    async fn delete(&self, surely: bool) -> Result<ProbeWord, CloudError> {
         let (began, mut delay) = (Instant::now(), self.pace.first);
+        let mut absent: Option<(Instant, u32)> = None;
+        let (times, over) = if surely { (1, Duration::ZERO) } else { (ABSENT_TIMES, self.pace.absent) };
         loop {
-            let error = match self.session.send(&operation("DeleteChangeSet"), &self.names()).await {
-                Ok(_) => return Ok(ProbeWord::Deleted),
-                Err(CloudError::Refused { code, message, .. }) if not_there(&code, &message) => {
-                    return Ok(ProbeWord::Deleted);
+            let error = match self.try_delete().await {
+                Ok(()) => {
+                    let (since, seen) = absent.map_or((Instant::now(), 1), |(since, seen)| (since, seen + 1));
+                    if seen >= times && since.elapsed() >= over {
+                        return Ok(ProbeWord::Deleted);
+                    }
+                    absent = Some((since, seen));
+                    no_conclusion("it is not yet certain that there is none")
                 }
-                Err(error) => error,
+                Err(error) => {
+                    absent = None;
+                    error
+                }
             };
             if began.elapsed() + delay > self.pace.gone {
                 return Err(error);
             }
             sleep(delay).await;
             delay = (delay * 2).min(self.pace.most);
+        }
+    }
+
+    /// Once: deletes it, and looks whether it is gone.
+    async fn try_delete(&self) -> Result<(), CloudError> {
+        let absent =
+            |error: &CloudError| matches!(error, CloudError::Refused { code, message, .. } if not_there(code, message));
+        match self.session.send(&operation("DeleteChangeSet"), &self.names()).await {
+            Err(error) if !absent(&error) => return Err(error),
+            Ok(_) | Err(_) => {}
+        }
+        match self.session.send(&operation("DescribeChangeSet"), &self.names()).await {
+            Err(error) if absent(&error) => Ok(()),
+            Err(error) => Err(error),
+            Ok(reply) => {
+                Err(no_conclusion(&format!("it is still there, {}", quoted(word(&reply.output, "Status"), 40))))
+            }
         }
     }
 
@@ -301,6 +345,10 @@ fn word<'v>(value: &'v Value, member: &str) -> &'v str {
     value.get(member).and_then(Value::as_str).unwrap_or_default()
 }
 
+fn no_conclusion(reason: &str) -> CloudError {
+    CloudError::Unknown { reason: reason.to_owned(), request_id: None }
+}
+
 fn not_there(code: &str, message: &str) -> bool {
     NOT_THERE.contains(&code) || (code == "ValidationError" && message.contains("does not exist"))
 }
@@ -334,13 +382,42 @@ fn change(item: &Value) -> Option<ResourceChange> {
         .map(|words| words.iter().filter_map(|word| word.as_str().map(str::to_owned)).collect())
         .unwrap_or_default();
     scope.sort();
-    Some(ResourceChange {
+    let mut change = ResourceChange {
         logical_id: text("LogicalResourceId")?,
         action: text("Action")?,
         kind: text("ResourceType")?,
         physical_id: text("PhysicalResourceId"),
         replacement: text("Replacement"),
         scope,
+        properties: properties(of),
+        names: Vec::new(),
         policy: text("PolicyAction"),
-    })
+    };
+    if change.gets_a_name() {
+        change.names = names_after(of);
+    }
+    Some(change)
+}
+
+/// The properties that change. Not their values, which may be secret.
+fn properties(change: &Value) -> Vec<String> {
+    let details = change.get("Details").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let targets = details.iter().filter_map(|detail| detail.get("Target"));
+    let of_properties = targets.filter(|target| word(target, "Attribute") == "Properties");
+    let name = |target: &Value| match word(target, "Name") {
+        "" => UNNAMED.to_owned(),
+        name => name.to_owned(),
+    };
+    let mut names: Vec<String> = of_properties.map(name).collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// The names that a resource would have, as CloudFormation works them out. All else of its context is left.
+fn names_after(change: &Value) -> Vec<String> {
+    let context: Value = serde_json::from_str(word(change, "AfterContext")).unwrap_or_default();
+    let properties = context.get("Properties").and_then(Value::as_object);
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    properties.map(|properties| template::names(properties, &text)).unwrap_or_default()
 }

@@ -7,20 +7,25 @@
 mod data;
 mod judge;
 mod make;
+mod template;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-pub use judge::raised;
+pub use judge::{raised, steps};
 pub(crate) use make::{Event, Making, Pace};
+use template::Template;
 
 use super::build::Workbench;
 use crate::call::refused::{Code, Refused};
 use crate::call::reserved::OWN_CHANGE_SETS;
 use crate::call::resolve::ResolvedCall;
+use crate::call::target::Target;
 use crate::manifest::spec::DryRunKind;
 use crate::names::PlanId;
 use crate::text::escape::quoted;
@@ -28,11 +33,20 @@ use crate::text::escape::quoted;
 /// How often the client is told that the preview goes on.
 const TELL_EVERY: Duration = Duration::from_secs(10);
 
+/// What stands for a changed property that AWS doesn't name.
+pub const UNNAMED: &str = "(not named)";
+
+/// Names of changed properties that are shown on one line, in characters.
+const LONGEST_NAMES: usize = 200;
+
 /// What AWS says an update would do to a stack's resources, in the order of their logical ids.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChangeSet {
     /// What would happen to each.
     pub changes: Vec<ResourceChange>,
+    /// What of the template is worked out anew when the update is carried out, so that it can come out otherwise than this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anew: Option<String>,
 }
 
 /// What would happen to one resource. All words are AWS's own.
@@ -56,6 +70,12 @@ pub struct ResourceChange {
     /// What of it changes, such as `Properties`; sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scope: Vec<String>,
+    /// The properties that change, by name; sorted. One that AWS doesn't name is [`UNNAMED`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub properties: Vec<String>,
+    /// The names that it gets where it is made, as far as they are known before; sorted. `*` stands for what is not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
     /// What becomes of the resource that goes: `Delete`, `Retain`, `Snapshot`, or with `ReplaceAnd` before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
@@ -64,8 +84,12 @@ pub struct ResourceChange {
 impl ResourceChange {
     /// True where the resource that is there now does not stay what it is: the worst is assumed of what AWS can't say.
     pub fn loses(&self) -> bool {
-        !matches!(self.action.as_str(), "Add" | "Import")
-            && (self.action != "Modify" || self.replacement.as_deref().is_some_and(|word| word != "False"))
+        !matches!(self.action.as_str(), "Add" | "Import") && (self.action != "Modify" || self.may_be_replaced())
+    }
+
+    /// True where a resource is made, perhaps in the place of another.
+    fn gets_a_name(&self) -> bool {
+        self.action == "Add" || (self.action == "Modify" && self.may_be_replaced())
     }
 
     /// On one line: `Remove Orders (AWS::DynamoDB::Table, prod-orders)`, all of it quoted.
@@ -82,8 +106,16 @@ impl ResourceChange {
             [] => String::new(),
             scope => format!(", in {}", quoted(&scope.join(" "), 60)),
         };
+        let scope = match self.properties.as_slice() {
+            [] => scope,
+            names => format!("{scope}: {}", quoted(&names.join(" "), LONGEST_NAMES)),
+        };
+        let named = match self.names.as_slice() {
+            [] => String::new(),
+            names => format!(", to be named {}", quoted(&names.join(" "), 80)),
+        };
         format!(
-            "{} {} ({}{physical}{replaced}{scope}{policy})",
+            "{} {} ({}{physical}{replaced}{scope}{policy}{named})",
             quoted(&self.action, 20),
             quoted(&self.logical_id, 80),
             quoted(&self.kind, 80),
@@ -113,6 +145,51 @@ impl ChangeSet {
             false => actions.iter().map(count).collect::<Vec<_>>().join(", "),
         }
     }
+}
+
+/// Where a change set is asked for, the target's state holds the template that stays here.
+const STAYS: &str = "template";
+
+impl ChangeSet {
+    /// Adds what the template says: names that CloudFormation didn't tell, and whether it is worked out anew.
+    fn held_against_template(mut self, call: &ResolvedCall, target: &Target) -> Self {
+        let arguments = call.call().arguments();
+        let sent = |member: &str| arguments.get(member).filter(|value| !value.is_null());
+        let text = match (sent("TemplateBody"), sent("TemplateURL")) {
+            (Some(body), None) => body.as_str(),
+            (None, None) => target.state.get(STAYS).and_then(Value::as_str),
+            _ => None,
+        };
+        let Some(template) = text.and_then(|text| Template::read(text, known(call, target))) else {
+            self.anew = Some("a template that can't be read here".to_owned());
+            return self;
+        };
+        self.anew = template.worked_out_anew().map(str::to_owned);
+        for change in self.changes.iter_mut().filter(|change| change.gets_a_name() && change.names.is_empty()) {
+            change.names = template.names_of(&change.logical_id);
+        }
+        self
+    }
+}
+
+/// What references in the template stand for.
+fn known(call: &ResolvedCall, target: &Target) -> BTreeMap<String, String> {
+    let validated = call.call();
+    let own = [
+        ("AWS::StackName", target.id.clone()),
+        ("AWS::AccountId", validated.account().id.clone()),
+        ("AWS::Region", validated.region().as_str().to_owned()),
+    ];
+    let mut known: BTreeMap<String, String> = own.map(|(name, value)| (name.to_owned(), value)).into();
+    let sent = validated.arguments().get("Parameters").and_then(Value::as_array);
+    for parameter in sent.into_iter().flatten() {
+        let text = |member: &str| parameter.get(member).and_then(Value::as_str).map(str::to_owned);
+        if let Some(key) = text("ParameterKey") {
+            // A value that stays is not shown by CloudFormation's read.
+            known.insert(key, text("ParameterValue").unwrap_or_else(|| template::UNKNOWN.to_owned()));
+        }
+    }
+    known
 }
 
 /// Has CloudFormation say it, where the manifest declares a change set.
@@ -151,7 +228,7 @@ pub async fn run(call: &ResolvedCall, plan: &PlanId, with: &Workbench<'_>) -> Re
         tokio::select! {
             biased;
             done = &mut task => return match done {
-                Ok(set) => set.map(Some),
+                Ok(set) => set.map(|set| Some(set.held_against_template(call, target))),
                 Err(error) => Err(Refused::new(
                     Code::Internal,
                     "the change set of the preview broke off",

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::{ChangeSet, Event, Making, Pace, ResourceChange, raised};
+use super::{ChangeSet, Event, Making, Pace, ResourceChange, raised, steps};
 use crate::audit::event::{ProbeWord, What};
 use crate::aws::models::Models;
 use crate::call::refused::Refused;
@@ -27,7 +27,9 @@ fn resource(action: &str, kind: &str, replacement: Option<&str>, policy: Option<
         kind: kind.into(),
         physical_id: None,
         replacement: replacement.map(str::to_owned),
-        scope: Vec::new(),
+        scope: vec!["Metadata".to_owned()],
+        properties: Vec::new(),
+        names: Vec::new(),
         policy: policy.map(str::to_owned),
     }
 }
@@ -40,7 +42,9 @@ fn what_is_lost_raises_the_effect() {
         ("Add", table, None, None, None),
         ("Import", table, None, None, None),
         ("Modify", table, Some("False"), None, None),
-        ("Modify", table, None, None, None),
+        // What AWS doesn't say is taken for the worse.
+        ("Modify", table, None, None, Some(Irreversible)),
+        ("SyncWithActual", table, None, None, Some(Irreversible)),
         ("Modify", table, Some("True"), None, Some(Irreversible)),
         ("Modify", table, Some("Conditional"), Some("ReplaceAndDelete"), Some(Irreversible)),
         ("Modify", table, Some("True"), Some("ReplaceAndRetain"), Some(Destructive)),
@@ -56,16 +60,122 @@ fn what_is_lost_raises_the_effect() {
         ("Remove", "Custom::EmptyBucket", None, None, Some(Irreversible)),
         ("Modify", "AWS::CloudFormation::Stack", Some("False"), None, Some(Irreversible)),
         ("Remove", "AWS::CloudFormation::Stack", None, Some("Retain"), Some(Irreversible)),
-        ("Add", "AWS::CloudFormation::Stack", None, None, None),
+        ("Add", "AWS::CloudFormation::Stack", None, None, Some(Irreversible)),
+        ("Modify", "Custom::Anything", Some("False"), None, Some(Irreversible)),
+        ("Add", "AWS::CloudFormation::CustomResource", None, None, Some(Irreversible)),
+        ("Modify", "AWS::ServiceCatalog::CloudFormationProvisionedProduct", Some("False"), None, Some(Irreversible)),
+        // A type that is on no list holds data.
+        ("Remove", "AWS::Brandnew::Thing", None, None, Some(Irreversible)),
+        ("Remove", "Vendor::Service::Thing", None, None, Some(Irreversible)),
+        ("Remove", "AWS::EC2::EIP", None, None, Some(Irreversible)),
+        ("Remove", "AWS::SNS::Topic", None, None, Some(Destructive)),
+        ("Remove", "AWS::IAM::Role", None, None, Some(Destructive)),
+        ("Remove", "AWS::IAM::User", None, None, Some(Irreversible)),
+        ("Add", "AWS::Brandnew::Thing", None, None, None),
         ("Add", role, None, None, Some(Destructive)),
-        ("Modify", role, Some("False"), None, Some(Destructive)),
+        ("Add", "AWS::Lambda::Url", None, None, Some(Destructive)),
+        ("Add", "AWS::EC2::SecurityGroupIngress", None, None, Some(Destructive)),
+        ("Add", "AWS::Events::EventBusPolicy", None, None, Some(Destructive)),
+        ("Add", "AWS::Brandnew::ResourcePolicy", None, None, Some(Destructive)),
+        ("Add", "AWS::AutoScaling::ScalingPolicy", None, None, None),
+        ("Add", "AWS::EC2::SecurityGroup", None, None, None),
     ];
     for (action, kind, replacement, policy, to) in cases {
-        let set = ChangeSet { changes: vec![resource(action, kind, replacement, policy)] };
+        let set = set(vec![resource(action, kind, replacement, policy)]);
         let found = raised(&set, Effect::Write);
         assert_eq!(found.first().map(|raised| raised.to), to, "{action} {kind} {replacement:?} {policy:?}");
         assert!(raised(&set, Irreversible).is_empty());
     }
+}
+
+fn set(changes: Vec<ResourceChange>) -> ChangeSet {
+    ChangeSet { changes, anew: None }
+}
+
+fn modified(kind: &str, scope: &[&str], properties: &[&str]) -> ResourceChange {
+    let texts = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
+    ResourceChange {
+        scope: texts(scope),
+        properties: texts(properties),
+        physical_id: Some("orders".into()),
+        ..resource("Modify", kind, Some("False"), None)
+    }
+}
+
+#[test]
+fn what_is_changed_in_its_place_raises_the_effect_where_it_guards_something() {
+    let (table, group, function) = ("AWS::DynamoDB::Table", "AWS::EC2::SecurityGroup", "AWS::Lambda::Function");
+    let cases: &[(&str, &[&str], &[&str], &str)] = &[
+        // Harmless.
+        (table, &["Tags"], &[], ""),
+        (table, &["Metadata"], &[], ""),
+        (table, &["Properties"], &["Tags"], ""),
+        (function, &["Properties", "Tags"], &["Code", "Timeout"], ""),
+        ("AWS::ECS::Service", &["Properties"], &["DesiredCount"], ""),
+        ("AWS::IAM::Role", &["Tags"], &[], ""),
+        // Protection, permissions, and what becomes of what it holds.
+        (table, &["Properties"], &["DeletionProtectionEnabled"], "unprotect"),
+        ("AWS::RDS::DBInstance", &["Properties"], &["BackupRetentionPeriod"], "weaken"),
+        ("AWS::KMS::Key", &["Properties"], &["KeyPolicy"], "weaken"),
+        (group, &["Properties"], &["SecurityGroupIngress"], "weaken"),
+        ("AWS::S3::Bucket", &["Properties"], &["PublicAccessBlockConfiguration"], "weaken"),
+        ("AWS::S3::Bucket", &["Properties"], &["VersioningConfiguration"], "weaken"),
+        ("AWS::Lambda::Url", &["Properties"], &["AuthType"], "weaken"),
+        ("AWS::Events::EventBusPolicy", &["Properties"], &["Statement"], "weaken"),
+        ("AWS::ElasticLoadBalancingV2::LoadBalancer", &["Properties"], &["LoadBalancerAttributes"], "weaken"),
+        ("AWS::CloudTrail::Trail", &["Properties"], &["IsLogging"], "weaken"),
+        ("AWS::WAFv2::WebACL", &["Properties"], &["Rules"], "weaken"),
+        (function, &["DeletionPolicy"], &[], "unprotect"),
+        (function, &["UpdateReplacePolicy", "Metadata"], &[], "unprotect"),
+        (function, &["UpdatePolicy"], &[], "nothing"),
+        (function, &["Novelty"], &[], "nothing"),
+        // What holds data, and what isn't told.
+        (table, &["Properties"], &["BillingMode"], "nothing"),
+        ("AWS::Brandnew::Thing", &["Properties"], &["Size"], "nothing"),
+        (function, &["Properties"], &[], "nothing"),
+        (function, &["Properties"], &["(not named)", "Timeout"], "nothing"),
+        (function, &[], &[], "nothing"),
+    ];
+    for (kind, scope, properties, step) in cases {
+        let set = set(vec![modified(kind, scope, properties)]);
+        let to = raised(&set, Effect::Write).first().map(|raised| raised.to);
+        let wanted = (!step.is_empty()).then_some(Effect::Destructive);
+        assert_eq!(to, wanted, "{kind} {scope:?} {properties:?}");
+        let found: Vec<Value> = steps(&set).iter().map(|step| json!(step.is)).collect();
+        let wanted = if step.is_empty() || *step == "nothing" { vec![] } else { vec![json!(step)] };
+        assert_eq!(found, wanted, "{kind} {scope:?} {properties:?}");
+    }
+    let told = raised(&set(vec![modified(table, &["Properties"], &["DeletionProtectionEnabled"])]), Effect::Write);
+    insta::assert_snapshot!(told[0].because, @"by AWS's change set `It` (`AWS::DynamoDB::Table`) has changed what guards it: `DeletionProtectionEnabled`");
+}
+
+#[test]
+fn changes_are_steps_about_the_things_by_their_names() {
+    let of = |change: ResourceChange| {
+        let steps = steps(&set(vec![change]));
+        steps.iter().map(|step| format!("{} {}", step.is.words(), step.of)).collect::<Vec<_>>().join(", ")
+    };
+    let table = |action: &str, replacement: Option<&str>, policy: Option<&str>, names: &[&str]| ResourceChange {
+        physical_id: (action != "Add").then(|| "prod-orders".into()),
+        names: names.iter().map(|&name| name.to_owned()).collect(),
+        ..resource(action, "AWS::DynamoDB::Table", replacement, policy)
+    };
+    let found = [
+        table("Remove", None, Some("Delete"), &[]),
+        table("Remove", None, Some("Snapshot"), &[]),
+        table("Remove", None, Some("Retain"), &[]),
+        table("Modify", Some("True"), None, &["prod-orders-2"]),
+        table("Modify", Some("Conditional"), None, &[]),
+        table("Modify", None, None, &[]),
+        table("Modify", Some("False"), None, &[]),
+        table("Add", None, None, &["prod-orders"]),
+        table("Add", None, None, &[]),
+        table("Import", None, None, &[]),
+        table("Explode", None, None, &[]),
+        ResourceChange { physical_id: None, ..table("Remove", None, None, &[]) },
+    ]
+    .map(of);
+    insta::assert_snapshot!(found.join("\n"));
 }
 
 #[test]
@@ -73,6 +183,7 @@ fn the_reasons_name_what_is_lost_and_stay_in_their_quotes() {
     let named = |name: &str, change: ResourceChange| ResourceChange { logical_id: name.into(), ..change };
     let table = || resource("Remove", "AWS::DynamoDB::Table", None, None);
     let set = ChangeSet {
+        anew: Some("`Transform`".into()),
         changes: vec![
             named("Web", resource("Modify", "AWS::EC2::LaunchTemplate", Some("True"), None)),
             named("A`\n, approved", table()),
@@ -84,6 +195,11 @@ fn the_reasons_name_what_is_lost_and_stay_in_their_quotes() {
     let told: Vec<String> = raised(&set, Effect::Write).iter().map(|r| format!("{}: {}", r.to, r.because)).collect();
     let lines: Vec<String> = set.worst_first().into_iter().map(ResourceChange::line).collect();
     insta::assert_snapshot!(format!("{}\n{}\n{}", told.join("\n"), set.counts(), lines.join("\n")));
+}
+
+/// A cloud where a change set is gone when it is deleted.
+fn gone(cloud: FakeCloud) -> FakeCloud {
+    cloud.turns(DELETE, DESCRIBE, Err("ChangeSetNotFound"))
 }
 
 /// What a making came to, and what is on record of it.
@@ -120,7 +236,13 @@ async fn making(cloud: &FakeCloud, store: &Arc<dyn Store>) -> Making {
         "StackPolicyDuringUpdateBody": "{}", "ClientRequestToken": "x", "DisableRollback": true,
     });
     let brief = Duration::from_millis(1);
-    let pace = Pace { first: brief, most: brief, ready: Duration::from_millis(40), gone: Duration::from_millis(20) };
+    let pace = Pace {
+        first: brief,
+        most: brief,
+        ready: Duration::from_millis(40),
+        gone: Duration::from_millis(300),
+        absent: Duration::from_millis(8),
+    };
     Making::new((session, None), event, &update, Models::embedded().unwrap(), pace).unwrap()
 }
 
@@ -139,10 +261,21 @@ async fn it_is_made_read_to_its_end_and_deleted() {
     let table = json!({
         "Action": "Modify", "LogicalResourceId": "Orders", "PhysicalResourceId": "prod-orders",
         "ResourceType": "AWS::DynamoDB::Table", "Replacement": "True", "Scope": ["Properties", "Metadata"],
-        "PolicyAction": "ReplaceAndDelete", "Details": [{ "ChangeSource": "DirectModification" }],
+        "PolicyAction": "ReplaceAndDelete", "Details": [
+            { "Target": { "Attribute": "Properties", "Name": "TableName", "BeforeValue": "a", "AfterValue": "b" } },
+            { "Target": { "Attribute": "Properties", "Name": "KeySchema" } },
+            { "Target": { "Attribute": "Properties", "Name": "TableName" } },
+            { "Target": { "Attribute": "Properties" } },
+            { "Target": { "Attribute": "Metadata" } },
+            { "ChangeSource": "DirectModification" },
+        ],
     });
-    let queue = json!({ "Action": "Add", "LogicalResourceId": "A", "ResourceType": "AWS::SQS::Queue" });
-    let cloud = FakeCloud::new()
+    let context =
+        json!({ "Properties": { "QueueName": "jobs", "Secret": "x", "RoleName": "{{changeSet:KNOWN_AFTER_APPLY}}" } });
+    let queue = json!({
+        "Action": "Add", "LogicalResourceId": "A", "ResourceType": "AWS::SQS::Queue", "AfterContext": context.to_string(),
+    });
+    let cloud = gone(FakeCloud::new())
         .answers(CREATE, json!({ "Id": "arn", "StackId": "arn" }))
         .refuses(DESCRIBE, "ChangeSetNotFound", "not yet")
         .answers(DESCRIBE, described("CREATE_PENDING", &[], None))
@@ -166,12 +299,12 @@ async fn it_is_made_read_to_its_end_and_deleted() {
         })
     );
     assert_eq!(calls.last().unwrap().arguments, json!({ "StackName": "orders", "ChangeSetName": NAME }));
-    assert_eq!(sent(&cloud).last().unwrap(), "DeleteChangeSet");
+    assert_eq!(sent(&cloud)[6..], ["DeleteChangeSet", "DescribeChangeSet"]);
 }
 
 #[tokio::test]
 async fn whatever_goes_wrong_it_is_deleted_and_told() {
-    let begun = || FakeCloud::new().answers(CREATE, json!({ "Id": "arn" }));
+    let begun = || gone(FakeCloud::new()).answers(CREATE, json!({ "Id": "arn" }));
     let none = json!({ "Status": "FAILED", "StatusReason": "The submitted information didn't contain changes. Submit different information to create a change set." });
     let bad = json!({ "Status": "FAILED", "StatusReason": "Template error: `x`\nis not defined" });
     let odd = json!({ "Status": "CREATE_COMPLETE", "Changes": [{ "Type": "Other" }] });
@@ -182,7 +315,11 @@ async fn whatever_goes_wrong_it_is_deleted_and_told() {
         begun().answers(DESCRIBE, json!({ "Status": "DELETE_FAILED" })).answers(DELETE, json!({})),
         begun().answers(DESCRIBE, described("CREATE_IN_PROGRESS", &[], None)).answers(DELETE, json!({})),
         begun().refuses(DESCRIBE, "AccessDenied", "no").answers(DELETE, json!({})),
-        FakeCloud::new().loses(CREATE).refuses(DELETE, "ChangeSetNotFound", "there is none"),
+        FakeCloud::new().loses(CREATE).refuses(DELETE, "ChangeSetNotFound", "there is none").refuses(
+            DESCRIBE,
+            "ChangeSetNotFound",
+            "there is none",
+        ),
     ];
     let mut told = Vec::new();
     for cloud in cases {
@@ -190,7 +327,7 @@ async fn whatever_goes_wrong_it_is_deleted_and_told() {
         let refused = done.unwrap_err();
         told.push(format!("{}\n  {}", refused.message, refused.hint));
         assert!(matches!(events.last(), Some(What::Probed { result: ProbeWord::Deleted, .. })), "{events:?}");
-        assert_eq!(sent(&cloud).last().unwrap(), "DeleteChangeSet");
+        assert!(sent(&cloud).ends_with(&["DeleteChangeSet".to_owned(), "DescribeChangeSet".to_owned()]));
     }
     insta::assert_snapshot!(told.join("\n"));
 }
@@ -219,7 +356,7 @@ async fn one_that_is_left_is_said_loudly_and_stops_the_preview() {
 
 #[tokio::test]
 async fn one_still_being_made_is_deleted_when_that_can_be() {
-    let cloud = FakeCloud::new()
+    let cloud = gone(FakeCloud::new())
         .answers(CREATE, json!({ "Id": "arn" }))
         .answers(DESCRIBE, described("CREATE_IN_PROGRESS", &[], None))
         .refuses(DELETE, "InvalidChangeSetStatus", "it is being made")
@@ -229,7 +366,35 @@ async fn one_still_being_made_is_deleted_when_that_can_be() {
     let (done, events) = made(&cloud, &stop).await;
     assert_eq!(done.unwrap_err().message, "the request was cancelled");
     assert!(matches!(events.last(), Some(What::Probed { result: ProbeWord::Deleted, .. })), "{events:?}");
-    assert_eq!(sent(&cloud), ["CreateChangeSet", "DescribeChangeSet", "DeleteChangeSet", "DeleteChangeSet"]);
+    let wanted = ["CreateChangeSet", "DescribeChangeSet", "DeleteChangeSet", "DeleteChangeSet", "DescribeChangeSet"];
+    assert_eq!(sent(&cloud), wanted);
+}
+
+#[tokio::test]
+async fn one_that_comes_after_its_answer_was_lost_is_deleted_all_the_same() {
+    let absent = |cloud: FakeCloud| cloud.refuses(DESCRIBE, "ChangeSetNotFound", "not yet");
+    let cloud = absent(absent(FakeCloud::new().loses(CREATE).answers(DELETE, json!({}))))
+        .answers(DESCRIBE, described("CREATE_COMPLETE", &[], None))
+        .refuses(DESCRIBE, "ChangeSetNotFound", "gone");
+    let (done, events) = made(&cloud, &CancellationToken::new()).await;
+    assert!(done.is_err());
+    assert!(matches!(events.last(), Some(What::Probed { result: ProbeWord::Deleted, .. })), "{events:?}");
+    // Twice absent, then there, and after that absent four times or more.
+    assert!(sent(&cloud).iter().filter(|name| *name == "DescribeChangeSet").count() >= 7, "{:?}", sent(&cloud));
+}
+
+#[tokio::test]
+async fn what_aws_says_it_deleted_and_still_tells_of_is_left() {
+    let still_there = described("CREATE_COMPLETE", &[], None);
+    let lost = FakeCloud::new().loses(CREATE);
+    let made_one = FakeCloud::new().answers(CREATE, json!({ "Id": "arn" }));
+    for cloud in [lost, made_one] {
+        let cloud = cloud.answers(DELETE, json!({})).answers(DESCRIBE, still_there.clone());
+        let (done, events) = made(&cloud, &CancellationToken::new()).await;
+        let message = done.unwrap_err().message;
+        assert!(message.contains("could NOT be deleted") && message.contains("it is still there"), "{message}");
+        assert!(matches!(events.last(), Some(What::Probed { result: ProbeWord::Left, .. })), "{events:?}");
+    }
 }
 
 #[tokio::test]

@@ -40,6 +40,9 @@ impl<'a> Checker<'a, '_, '_> {
             let pointer = format!("/preview/dependents/{index}");
             self.template(&format!("{pointer}/with"), &dependent.with, &context);
             self.reads(&pointer, &dependent.operation, &dependent.with, Some(&dependent.list), "list");
+            if let Some(step) = &dependent.step {
+                self.in_output(&format!("{pointer}/step/of"), &dependent.operation, &step.of);
+            }
         }
         for (index, row) in self.tool.changes.iter().enumerate() {
             let pointer = format!("/preview/changes/{index}");
@@ -197,6 +200,15 @@ impl<'a> Checker<'a, '_, '_> {
         let output = operation.output.as_ref()?;
         let form = check_form(found?, &Form::Shape(service, output.shape.clone()));
         form.map_err(|errors| self.misasked(&format!("{pointer}/{key}"), errors)).ok()
+    }
+
+    /// What is looked for in an operation's output once more is there.
+    fn in_output(&mut self, pointer: &str, id: &OperationId, found: &Expression) {
+        let Ok((service, operation)) = self.facts.models.operation(id) else { return };
+        let Some(output) = operation.output.as_ref() else { return };
+        if let Err(errors) = check_form(found, &Form::Shape(service, output.shape.clone())) {
+            self.misasked(pointer, errors);
+        }
     }
 
     /// An operation that is called besides the tool's own: it exists and takes these arguments.
