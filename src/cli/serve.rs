@@ -17,6 +17,7 @@ use crate::mcp::server::{Served, Session, Shared};
 use crate::mcp::stdio;
 use crate::names::SessionId;
 use crate::pipeline::Pipeline;
+use crate::plan::change_set::{Leftovers, Places};
 use crate::ports::StoreError;
 use crate::store::sealing_key;
 
@@ -91,6 +92,7 @@ pub(super) async fn ready(pipeline: &Pipeline) -> Result<Keeper, Failure> {
         );
     }
     tokio::spawn(settle_unknown(pipeline.clone()));
+    tokio::spawn(clear_change_sets(pipeline.clone()));
     tokio::spawn(reload::run(pipeline.clone()));
     tokio::spawn(checkpoints.clone().run());
     Ok(checkpoints)
@@ -143,6 +145,25 @@ async fn settle_unknown(pipeline: Pipeline) {
                 Ok(state) => tracing::warn!(plan = %filed.content.id, %state, "a plan's outcome was unknown"),
                 Err(error) => tracing::error!(plan = %filed.content.id, %error, "a plan's outcome can't be settled"),
             }
+        }
+    }
+}
+
+/// Deletes change sets of previews whose process died before it could.
+async fn clear_change_sets(pipeline: Pipeline) {
+    let world = pipeline.world();
+    let places = Places {
+        cloud: &*world.cloud,
+        store: &world.store,
+        clock: &world.clock,
+        accounts: &world.config.accounts,
+        models: &world.models,
+    };
+    let (mut left, mut looks) = (Leftovers::default(), tokio::time::interval(LOOK_EVERY));
+    loop {
+        looks.tick().await;
+        if let Err(error) = left.look(&places).await {
+            tracing::error!(%error, "change sets left behind can't be looked for");
         }
     }
 }

@@ -154,20 +154,35 @@ impl Making {
             Made::NotKnown(refused) => (Err(refused), self.delete(false).await),
             Made::Yes => (self.read(&stop).await, self.delete(true).await),
         };
-        let (result, detail) = match &gone {
-            Ok(word) => (*word, String::new()),
-            Err(error) => (ProbeWord::Left, error.to_string()),
-        };
-        let (plan, name) = (self.event.plan.clone(), self.event.name.clone());
-        let recorded = self.record(What::Probed { plan, name, result, detail }).await;
+        let recorded = self.told(&gone).await;
         match (gone, recorded) {
-            (Err(error), _) => {
-                tracing::error!(change_set = %self.event.name, stack = %self.event.target, %error, "a change set is left");
-                Err(self.left(&error, read.err()))
-            }
+            (Err(error), _) => Err(self.left(&error, read.err())),
             (Ok(_), Err(unrecorded)) => Err(unrecorded),
             (Ok(_), Ok(())) => read,
         }
+    }
+
+    /// Deletes what a preview may have made that didn't live to do it.
+    ///
+    /// # Errors
+    /// As for [`Self::carry_out`], where it is left.
+    pub(crate) async fn clear(self) -> Result<(), Refused> {
+        let gone = self.delete(false).await;
+        let recorded = self.told(&gone).await;
+        gone.map_err(|error| self.left(&error, None)).and(recorded)
+    }
+
+    /// Puts on record whether it is gone.
+    async fn told(&self, gone: &Result<ProbeWord, CloudError>) -> Result<(), Refused> {
+        let (result, detail) = match gone {
+            Ok(word) => (*word, String::new()),
+            Err(error) => {
+                tracing::error!(change_set = %self.event.name, stack = %self.event.target, %error, "a change set is left");
+                (ProbeWord::Left, error.to_string())
+            }
+        };
+        let (plan, name) = (self.event.plan.clone(), self.event.name.clone());
+        self.record(What::Probed { plan, name, result, detail }).await
     }
 
     async fn make(&self) -> Made {

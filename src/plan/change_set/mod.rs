@@ -6,6 +6,7 @@
 
 mod data;
 mod judge;
+mod left;
 mod make;
 mod template;
 
@@ -18,6 +19,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 pub use judge::{raised, steps};
+pub use left::{Leftovers, Places};
 pub(crate) use make::{Event, Making, Pace};
 use template::Template;
 

@@ -5,13 +5,13 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::{ChangeSet, Event, Making, Pace, ResourceChange, raised, steps};
+use super::{ChangeSet, Event, Leftovers, Making, Pace, Places, ResourceChange, raised, steps};
 use crate::audit::event::{ProbeWord, What};
 use crate::aws::models::Models;
 use crate::call::refused::Refused;
 use crate::call::request::{Caller, ClientInfo};
 use crate::names::{Agent, CallId, Effect, Human, PlanId, SessionId};
-use crate::ports::{Cloud, CloudError, Store};
+use crate::ports::{Clock, Cloud, CloudError, Store};
 use crate::store::SqliteStore;
 use crate::testing::{FailingStore, FakeCloud, FixedClock, reading};
 
@@ -19,6 +19,7 @@ const CREATE: &str = "cloudformation:CreateChangeSet";
 const DESCRIBE: &str = "cloudformation:DescribeChangeSet";
 const DELETE: &str = "cloudformation:DeleteChangeSet";
 const NAME: &str = "countersign-plan-1-call-1";
+const STACK: &str = "arn:aws:cloudformation:eu-central-1:210987654321:stack/orders/*";
 
 fn resource(action: &str, kind: &str, replacement: Option<&str>, policy: Option<&str>) -> ResourceChange {
     ResourceChange {
@@ -220,30 +221,37 @@ async fn making(cloud: &FakeCloud, store: &Arc<dyn Store>) -> Making {
         store: Arc::clone(store),
         clock: Arc::new(FixedClock::at(Timestamp::UNIX_EPOCH)),
         call: CallId::from_outside("call-1"),
-        caller: Caller {
-            agent: Agent::new("agent"),
-            human: Human::new("ann"),
-            session: SessionId::new("session"),
-            client: ClientInfo::default(),
-            source: None,
-        },
+        caller: caller(),
         plan: PlanId::from_outside("plan-1"),
-        target: "arn:aws:cloudformation:eu-central-1:210987654321:stack/orders/*".into(),
+        target: STACK.into(),
         name: NAME.into(),
     };
     let update = json!({
         "StackName": "orders", "TemplateBody": "{}", "Tags": [{ "Key": "a", "Value": "b" }],
         "StackPolicyDuringUpdateBody": "{}", "ClientRequestToken": "x", "DisableRollback": true,
     });
+    Making::new((session, None), event, &update, Models::embedded().unwrap(), pace()).unwrap()
+}
+
+fn caller() -> Caller {
+    Caller {
+        agent: Agent::new("agent"),
+        human: Human::new("ann"),
+        session: SessionId::new("session"),
+        client: ClientInfo::default(),
+        source: None,
+    }
+}
+
+fn pace() -> Pace {
     let brief = Duration::from_millis(1);
-    let pace = Pace {
+    Pace {
         first: brief,
         most: brief,
         ready: Duration::from_millis(40),
         gone: Duration::from_millis(300),
         absent: Duration::from_millis(8),
-    };
-    Making::new((session, None), event, &update, Models::embedded().unwrap(), pace).unwrap()
+    }
 }
 
 fn described(status: &str, changes: &[Value], next: Option<&str>) -> Value {
@@ -404,4 +412,111 @@ async fn without_a_record_nothing_is_sent() {
     let refused = making(&cloud, &store).await.carry_out(CancellationToken::new()).await.unwrap_err();
     assert_eq!(refused.message, "the change set of the preview can't be recorded");
     assert!(cloud.sent().is_empty());
+}
+
+/// A record, and a look at it some minutes after its beginning.
+struct Left {
+    folder: tempfile::TempDir,
+    store: Arc<dyn Store>,
+    cloud: FakeCloud,
+}
+
+impl Left {
+    async fn new(cloud: FakeCloud) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(SqliteStore::open(&folder.path().join("countersign.db")).await.unwrap());
+        Self { folder, store, cloud }
+    }
+
+    async fn recorded(&self, what: What) {
+        let (call, caller) = (Some(CallId::from_outside("call-1")), Some(caller()));
+        let event = crate::audit::event::Event { at: Timestamp::UNIX_EPOCH, call, caller, what };
+        self.store.append(vec![event]).await.unwrap();
+    }
+
+    async fn look(&self, left: &mut Leftovers, minutes: i64) {
+        let at = Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_mins(minutes);
+        let clock: Arc<dyn Clock> = Arc::new(FixedClock::at(at));
+        let accounts = [reading().account];
+        let models = Models::embedded().unwrap();
+        let places =
+            Places { cloud: &self.cloud, store: &self.store, clock: &clock, accounts: &accounts, models: &models };
+        left.look(&places).await.unwrap();
+    }
+
+    async fn told(&self) -> Vec<(ProbeWord, String)> {
+        assert!(self.folder.path().exists());
+        let records = self.store.records(1, 100).await.unwrap();
+        let events =
+            records.iter().map(|record| serde_json::from_str::<crate::audit::event::Event>(&record.event).unwrap());
+        let told = events.filter_map(|event| match event.what {
+            What::Probed { result, name, .. } => Some((result, name)),
+            _ => None,
+        });
+        told.collect()
+    }
+}
+
+fn probing(name: &str, target: &str) -> What {
+    What::Probing {
+        plan: PlanId::from_outside("plan-1"),
+        operation: CREATE.parse().unwrap(),
+        target: target.into(),
+        name: name.into(),
+        role: None,
+        session_policy: None,
+    }
+}
+
+#[tokio::test]
+async fn what_a_dead_process_left_is_found_on_the_record_and_deleted() {
+    let cloud = FakeCloud::new().answers(DELETE, json!({})).refuses(DESCRIBE, "ChangeSetNotFound", "gone");
+    let left = Left::new(cloud).await;
+    let finished = "countersign-plan-0-call-0";
+    left.recorded(probing(finished, STACK)).await;
+    left.recorded(What::Probed {
+        plan: PlanId::from_outside("plan-0"),
+        name: finished.into(),
+        result: ProbeWord::Deleted,
+        detail: String::new(),
+    })
+    .await;
+    left.recorded(probing(NAME, STACK)).await;
+
+    // Perhaps somebody is at it.
+    let mut looks = Leftovers::new(pace());
+    left.look(&mut looks, 10).await;
+    assert!(left.cloud.sent().is_empty());
+    // The next process finds it too.
+    let mut looks = Leftovers::new(pace());
+    left.look(&mut looks, 16).await;
+    let sent = left.cloud.sent();
+    assert!(sent.len() >= 8, "{sent:?}");
+    assert!(sent.iter().all(|call| call.arguments == json!({ "StackName": "orders", "ChangeSetName": NAME })));
+    let opened = left.cloud.opened();
+    assert_eq!(opened.len(), 1);
+    insta::assert_snapshot!(opened[0].policy.text(), @r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["cloudformation:DeleteChangeSet","cloudformation:DescribeChangeSet"],"Resource":"arn:aws:cloudformation:eu-central-1:210987654321:stack/orders/*","Condition":{"StringEquals":{"aws:RequestedRegion":"eu-central-1"},"StringEqualsIfExists":{"cloudformation:ChangeSetName":"countersign-plan-1-call-1"}}}]}"#);
+    assert_eq!(left.told().await, [(ProbeWord::Deleted, finished.to_owned()), (ProbeWord::Deleted, NAME.to_owned())]);
+
+    // Once.
+    left.look(&mut looks, 17).await;
+    left.look(&mut Leftovers::new(pace()), 18).await;
+    assert_eq!(left.cloud.sent().len(), sent.len());
+    assert_eq!(left.told().await.len(), 2);
+}
+
+#[tokio::test]
+async fn what_can_not_be_deleted_is_on_record_as_left_and_what_can_not_be_tried_is_tried_again() {
+    let left = Left::new(FakeCloud::new().refuses(DELETE, "AccessDenied", "no")).await;
+    left.recorded(probing(NAME, STACK)).await;
+    left.recorded(probing("countersign-elsewhere", &STACK.replace("210987654321", "111122223333"))).await;
+    left.recorded(probing("somebody-elses", STACK)).await;
+    left.recorded(probing("countersign-odd", "arn:aws:s3:::orders")).await;
+    let mut looks = Leftovers::new(pace());
+    for minutes in [20, 21] {
+        left.look(&mut looks, minutes).await;
+        assert_eq!(left.told().await, [(ProbeWord::Left, NAME.to_owned())]);
+    }
+    let deleted: Vec<Value> = left.cloud.sent().iter().map(|call| call.arguments["ChangeSetName"].clone()).collect();
+    assert!(deleted.iter().all(|name| name == NAME), "{deleted:?}");
 }
