@@ -129,6 +129,10 @@ fn slips_of_previews_are_told() {
             "    - { what: type, before: state.InstanceTyp, after: \"'none'\" }\n    - { what: type, before: target, after: target }\n",
         ),
         with("dry_run: native", "dry_run: change_set"),
+        with(
+            "list: \"Volumes[].VolumeId\"\n",
+            "list: \"Volumes[].VolumeId\"\n      step: { is: delete, of: \"Volumes[].VolumeIdd\" }\n",
+        ),
         CREATE.replace(
             "  read:\n",
             "  tags: tags\n  also: { a: { operation: sqs:ListQueues, state: QueueUrls } }\n  read:\n",
