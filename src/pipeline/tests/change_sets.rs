@@ -137,21 +137,21 @@ async fn what_policy_forbids_makes_no_change_set() {
 }
 
 #[tokio::test]
-async fn a_template_that_is_worked_out_anew_then_makes_the_update_irreversible() {
+async fn a_template_that_is_worked_out_anew_then_raises_the_effect() {
     let desk = desk_with(stack().turns(CREATE, DESCRIBE, Ok(listed("Add"))), None).await;
     let because = |plan: &Value| plan["raised"][0]["because"].as_str().unwrap_or_default().to_owned();
     let sent = |changed: Value| with(update(), changed);
-    for (call, words) in [
-        (sent(json!({ "TemplateBody": "Transform: AWS::Serverless-2016-10-31" })), "the template has `Transform`"),
-        (
-            sent(json!({ "TemplateBody": "Resources: {P: {Properties: {P: '{{resolve:ssm:x}}'}}}" })),
-            "`{{resolve:...}}`",
-        ),
-        (sent(json!({ "TemplateBody": "no template" })), "a template that can't be read here"),
-        (sent(json!({ "Capabilities": ["CAPABILITY_AUTO_EXPAND"] })), "the template is made by macros"),
+    let transform = json!({ "TemplateBody": "Transform: AWS::Serverless-2016-10-31" });
+    let value = json!({ "TemplateBody": "Resources: {P: {Properties: {P: '{{resolve:ssm:x}}'}}}" });
+    let macros = json!({ "Capabilities": ["CAPABILITY_AUTO_EXPAND"] });
+    for (call, effect, words) in [
+        (sent(transform), "irreversible", "the template has `Transform`"),
+        (sent(value), "destructive", "`{{resolve:...}}`"),
+        (sent(json!({ "TemplateBody": "no template" })), "irreversible", "a template that can't be read here"),
+        (sent(macros), "irreversible", "the template is made by macros"),
     ] {
         let plan = desk.preview("cloudformation_update_stack", call).await;
-        assert_eq!(plan["effect"], "irreversible", "{words}");
+        assert_eq!(plan["effect"], effect, "{words}");
         assert!(because(&plan).contains(words) && because(&plan).contains("may not be what is done"), "{plan:#}");
     }
     // The template that stays is looked at too.
@@ -161,7 +161,7 @@ async fn a_template_that_is_worked_out_anew_then_makes_the_update_irreversible()
     let from_ssm = r#"{"Parameters": {"P": {"Type": "AWS::SSM::Parameter::Value<String>"}}, "Resources": {}}"#;
     desk.cloud.change("cloudformation:GetTemplate", json!({ "TemplateBody": from_ssm }));
     let plan = desk.preview("cloudformation_update_stack", stays).await;
-    assert_eq!(plan["effect"], "irreversible");
+    assert_eq!(plan["effect"], "destructive");
     assert!(because(&plan).contains("a parameter that is read from SSM"), "{plan:#}");
 }
 

@@ -1,7 +1,7 @@
 //! How bad what a change set shows is. It can only raise the effect.
 
 use super::data::{guards, holds_data, holds_more, is_guard, permits};
-use super::{ChangeSet, ResourceChange, UNNAMED};
+use super::{Anew, AnewMakes, ChangeSet, ResourceChange, UNNAMED};
 use crate::names::{Effect, StepKind};
 use crate::plan::chain::PlannedStep;
 use crate::plan::filed::Raised;
@@ -25,12 +25,16 @@ const PERMITS: &str = "changes who may do what";
 /// What of a change set raises the effect above `least`: for each worse effect one reason, the worst first.
 pub fn raised(set: &ChangeSet, least: Effect) -> Vec<Raised> {
     let mut found = Vec::new();
-    if let Some(anew) = set.anew.as_ref().filter(|_| least < Effect::Irreversible) {
+    if let Some(Anew { what, makes }) = &set.anew {
+        let (to, then) = match makes {
+            AnewMakes::Anything => (Effect::Irreversible, ""),
+            AnewMakes::Values => (Effect::Destructive, ", and a value that is a name replaces its resource"),
+        };
         let because = format!(
-            "what is shown may not be what is done: the template has {anew}, which is worked out anew when the update is \
-             carried out"
+            "what is shown may not be what is done: the template has {what}, which is worked out anew when the update is \
+             carried out{then}"
         );
-        found.push(Raised { to: Effect::Irreversible, because });
+        found.extend((to > least).then_some(Raised { to, because }));
     }
     for to in [Effect::Irreversible, Effect::Destructive] {
         let of_this = |change: &&ResourceChange| of(change).is_some_and(|(effect, _)| effect == to);

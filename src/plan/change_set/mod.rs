@@ -48,7 +48,26 @@ pub struct ChangeSet {
     pub changes: Vec<ResourceChange>,
     /// What of the template is worked out anew when the update is carried out, so that it can come out otherwise than this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub anew: Option<String>,
+    pub anew: Option<Anew>,
+}
+
+/// What of a template is worked out anew when an update is carried out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Anew {
+    /// What of it, in words for people.
+    pub what: String,
+    /// What can come of it.
+    pub makes: AnewMakes,
+}
+
+/// What can come of what is worked out anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AnewMakes {
+    /// Anything: other resources, or none.
+    Anything,
+    /// Other values, such as the newest image's id. One that is a name replaces its resource.
+    Values,
 }
 
 /// What would happen to one resource. All words are AWS's own.
@@ -163,10 +182,11 @@ impl ChangeSet {
             _ => None,
         };
         let Some(template) = text.and_then(|text| Template::read(text, known(call, target))) else {
-            self.anew = Some("a template that can't be read here".to_owned());
+            self.anew =
+                Some(Anew { what: "a template that can't be read here".to_owned(), makes: AnewMakes::Anything });
             return self;
         };
-        self.anew = template.worked_out_anew().map(str::to_owned);
+        self.anew = template.worked_out_anew();
         for change in self.changes.iter_mut().filter(|change| change.gets_a_name() && change.names.is_empty()) {
             change.names = template.names_of(&change.logical_id);
         }

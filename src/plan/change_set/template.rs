@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
+use super::{Anew, AnewMakes};
+
 /// Values nested deeper than this are not followed.
 const DEEPEST: usize = 64;
 
@@ -55,25 +57,25 @@ impl Template {
     }
 
     /// What of the template is worked out anew when it is carried out; `None` where nothing is.
-    pub(super) fn worked_out_anew(&self) -> Option<&'static str> {
-        if self.tree.get("Transform").is_some() {
-            return Some("`Transform`");
-        }
-        if self.known.values().any(|value| value.contains(RESOLVED)) {
-            return Some("`{{resolve:...}}` in a parameter");
-        }
-        self.found_in(&self.tree, 0)
+    pub(super) fn worked_out_anew(&self) -> Option<Anew> {
+        let anything = || match self.tree.get("Transform") {
+            Some(_) => Some("`Transform`"),
+            None => macros(&self.tree, 0),
+        };
+        let values = || match self.known.values().any(|value| value.contains(RESOLVED)) {
+            true => Some("`{{resolve:...}}` in a parameter"),
+            false => self.found_in(&self.tree, 0),
+        };
+        let anew = |what: &str, makes| Anew { what: what.to_owned(), makes };
+        let found = anything().map(|what| anew(what, AnewMakes::Anything));
+        found.or_else(|| values().map(|what| anew(what, AnewMakes::Values)))
     }
 
     fn found_in(&self, value: &Value, depth: usize) -> Option<&'static str> {
-        if depth > DEEPEST {
-            return Some("more levels than can be looked at");
-        }
         match value {
             Value::String(text) if text.contains(RESOLVED) => Some("`{{resolve:...}}`"),
             Value::String(text) if text.trim_start().starts_with(FROM_SSM) => Some("a parameter that is read from SSM"),
             Value::Array(items) => items.iter().find_map(|item| self.found_in(item, depth + 1)),
-            Value::Object(members) if members.contains_key("Fn::Transform") => Some("`Fn::Transform`"),
             Value::Object(members) => {
                 let made = is_function(members).then(|| self.filled_in(value, &BTreeSet::new(), depth));
                 if made.is_some_and(|made| made.contains(RESOLVED)) {
@@ -115,6 +117,19 @@ impl Template {
             },
             Value::Array(_) | Value::Null => unknown(),
         }
+    }
+}
+
+/// Macros in a template, which can make anything of it.
+fn macros(value: &Value, depth: usize) -> Option<&'static str> {
+    if depth > DEEPEST {
+        return Some("more levels than can be looked at");
+    }
+    match value {
+        Value::Array(items) => items.iter().find_map(|item| macros(item, depth + 1)),
+        Value::Object(members) if members.contains_key("Fn::Transform") => Some("`Fn::Transform`"),
+        Value::Object(members) => members.values().find_map(|inner| macros(inner, depth + 1)),
+        _ => None,
     }
 }
 
@@ -289,7 +304,10 @@ mod tests {
             ("Parameters: {P: {Default: '{{resolve:ssm:x}}'}}", Some("`{{resolve:...}}` in a parameter")),
         ];
         for (text, wanted) in cases {
-            assert_eq!(read(text).unwrap().worked_out_anew(), wanted, "{text}");
+            let found = read(text).unwrap().worked_out_anew();
+            assert_eq!(found.as_ref().map(|anew| anew.what.as_str()), wanted, "{text}");
+            let anything = wanted.is_some_and(|wanted| wanted.contains("Transform"));
+            assert_eq!(found.is_some_and(|anew| anew.makes == AnewMakes::Anything), anything, "{text}");
         }
         let unreadable = ["", "a list", "[1]", "a: &x 1\nb: *x", "a: 1\na: 2", "{\"a\": ", "a: 1\n---\nb: 2"];
         for text in unreadable {

@@ -184,7 +184,7 @@ fn the_reasons_name_what_is_lost_and_stay_in_their_quotes() {
     let named = |name: &str, change: ResourceChange| ResourceChange { logical_id: name.into(), ..change };
     let table = || resource("Remove", "AWS::DynamoDB::Table", None, None);
     let set = ChangeSet {
-        anew: Some("`Transform`".into()),
+        anew: Some(Anew { what: "`Transform`".into(), makes: AnewMakes::Anything }),
         changes: vec![
             named("Web", resource("Modify", "AWS::EC2::LaunchTemplate", Some("True"), None)),
             named("A`\n, approved", table()),
