@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::{ChangeSet, Event, Leftovers, Making, Pace, Places, ResourceChange, raised, steps};
+use super::{Anew, AnewMakes, ChangeSet, Event, Leftovers, Making, Pace, Places, ResourceChange, raised, steps};
 use crate::audit::event::{ProbeWord, What};
 use crate::aws::models::Models;
 use crate::call::refused::Refused;
