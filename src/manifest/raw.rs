@@ -6,8 +6,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+pub(super) use self::undos::RawUndos;
 use crate::document;
 use crate::names::{Effect, StepKind};
+
+mod undos;
 
 /// The JSON Schema of a tool's manifest, for editors and for checks.
 pub fn tool_schema() -> Value {
@@ -82,7 +85,7 @@ pub(super) struct RawTool {
     pub(super) recovery_points: Vec<RawRecoveryPoint>,
     /// How a call is undone, or why not: one way, or several of which the first counts whose `when` holds. Required where
     /// the effect is `write` or worse.
-    #[schemars(with = "Option<one_or_more::Undo>")]
+    #[schemars(with = "Option<undos::Undo>")]
     pub(super) undo: Option<RawUndos>,
     /// Limits of one call and of an hour.
     #[serde(default)]
@@ -437,82 +440,6 @@ pub(super) struct RawUndo {
     /// What a person does where the undo fails, or where there is none.
     #[schemars(length(min = 1, max = 400))]
     pub(super) by_hand: Option<String>,
-}
-
-/// The ways to undo a call, as they are written.
-#[derive(Debug)]
-pub(super) enum RawUndos {
-    /// `undo: { ... }`
-    One(RawUndo),
-    /// `undo: [ ... ]`
-    Several(Vec<RawUndo>),
-}
-
-impl RawUndos {
-    /// Each way, with the JSON pointer of where it is written.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (String, &RawUndo)> {
-        let (ways, several) = match self {
-            Self::One(way) => (std::slice::from_ref(way), false),
-            Self::Several(ways) => (ways.as_slice(), true),
-        };
-        let pointer = move |index| if several { format!("/undo/{index}") } else { "/undo".to_owned() };
-        ways.iter().enumerate().map(move |(index, way)| (pointer(index), way))
-    }
-}
-
-impl<'de> Deserialize<'de> for RawUndos {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(one_or_more::Reader)
-    }
-}
-
-mod one_or_more {
-    use std::borrow::Cow;
-    use std::fmt;
-
-    use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-    use serde::Deserialize;
-    use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-    use serde::de::{MapAccess, SeqAccess, Visitor};
-
-    use super::{RawUndo, RawUndos};
-
-    /// The schema of [`RawUndos`]. What it is decides which form counts, so that slips are told in that form's words.
-    pub(super) struct Undo;
-
-    impl JsonSchema for Undo {
-        fn schema_name() -> Cow<'static, str> {
-            "Undo".into()
-        }
-
-        fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-            let way = generator.subschema_for::<RawUndo>();
-            json_schema!({
-                "type": ["object", "array"],
-                "if": { "type": "array" },
-                "then": { "items": way, "minItems": 1 },
-                "else": way,
-            })
-        }
-    }
-
-    pub(super) struct Reader;
-
-    impl<'de> Visitor<'de> for Reader {
-        type Value = RawUndos;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a way to undo the call, or a list of them")
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RawUndos, A::Error> {
-            RawUndo::deserialize(MapAccessDeserializer::new(map)).map(RawUndos::One)
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<RawUndos, A::Error> {
-            Vec::deserialize(SeqAccessDeserializer::new(seq)).map(RawUndos::Several)
-        }
-    }
 }
 
 /// Limits of one call and of an hour.

@@ -97,7 +97,8 @@ async fn an_update_that_removes_a_table_is_irreversible_and_its_preview_leaves_n
 async fn replacing_raises_adding_does_not_and_nothing_to_change_is_refused() {
     let name = "change-sets-others";
     stack(&DEV, name).await;
-    let session = Session::start(&installation().await, OLDER[1].clone(), Act::Obeys).await;
+    let installation = installation().await;
+    let session = Session::start(&installation, OLDER[1].clone(), Act::Obeys).await;
     let cases = [
         (json!({ "Orders": table("change-sets-renamed"), "Note": topic() }), "irreversible"),
         (json!({ "Orders": table(name), "Note": topic(), "More": topic() }), "write"),
@@ -132,7 +133,8 @@ async fn an_update_that_takes_protection_off_is_destructive_and_one_of_tags_is_n
     while state(&DEV, name).await["StackStatus"] != "CREATE_COMPLETE" {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
-    let session = Session::start(&installation().await, OLDER[1].clone(), Act::Obeys).await;
+    let installation = installation().await;
+    let session = Session::start(&installation, OLDER[1].clone(), Act::Obeys).await;
     let mut told = Vec::new();
     for (resources, effect) in [
         (guarded(false, json!({})), "destructive"),
