@@ -4,14 +4,20 @@ use std::sync::Arc;
 
 use countersign::approval::redeem::ApprovedPlan;
 use countersign::aws::models::Models;
-use countersign::config::BudgetsConfig;
 use countersign::execute::arm::{ArmedCall, arm};
 use countersign::execute::run::run;
-use countersign::ports::{Clock, Cloud, Store};
+use countersign::policy::circumstances::Surroundings;
+use countersign::ports::{Cloud, Store};
+use tokio_util::sync::CancellationToken;
 
-async fn two_calls_for_one(approved: ApprovedPlan, cloud: &dyn Cloud, store: &Arc<dyn Store>, clock: &dyn Clock) {
-    let _first = arm(approved, cloud, store, clock, &BudgetsConfig::default()).await;
-    let _second = arm(approved, cloud, store, clock, &BudgetsConfig::default()).await;
+async fn two_calls_for_one(
+    approved: ApprovedPlan,
+    cloud: &dyn Cloud,
+    store: &Arc<dyn Store>,
+    surroundings: &Surroundings<'_>,
+) {
+    let _first = arm(approved, cloud, store, surroundings, &CancellationToken::new()).await;
+    let _second = arm(approved, cloud, store, surroundings, &CancellationToken::new()).await;
 }
 
 async fn sent_twice(armed: ArmedCall, models: &Models) {

@@ -4,9 +4,10 @@ use countersign::audit::record::{Answered, Recorded};
 use countersign::approval::redeem::ApprovedPlan;
 use countersign::call::refused::{Code, Refused};
 use countersign::plan::build::Plan;
+use countersign::policy::question::Evidence;
 
-fn approved(plan: Plan) -> ApprovedPlan {
-    ApprovedPlan { plan, grants: Vec::new() }
+fn approved(plan: Plan, evidence: Evidence) -> ApprovedPlan {
+    ApprovedPlan { plan, grants: Vec::new(), evidence }
 }
 
 fn recorded() -> Recorded {
