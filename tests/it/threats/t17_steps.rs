@@ -138,7 +138,7 @@ async fn t17_a_stack_is_neither_deleted_nor_made_anew_by_an_agent_alone() {
     ])
     .await;
     // Making it anew: refused too, or there is nothing to make.
-    let (_, session) = obedient(sandbox().await).await;
+    let (_installation, session) = obedient(sandbox().await).await;
     let create = with(&stack, json!({ "TemplateBody": "{\"Resources\": {}}" }));
     let made = session
         .call("aws_change", with(&family("cloudformation:CreateStack", create), json!({ "dry_run": false })))
@@ -173,7 +173,7 @@ async fn t17_an_update_that_replaces_a_database_stops_at_the_second_person() {
     let before = status().await;
     // It looks like a renaming, and CloudFormation says it is a replacement: delete and recreate.
     let renamed = json!({ "StackName": name, "TemplateBody": kept_in("t17-replaced-2") });
-    let (_, session) = obedient(sandbox).await;
+    let (_installation, session) = obedient(sandbox).await;
     let preview = session.call("cloudformation_update_stack", prod(renamed.clone())).await;
     assert_eq!(preview.structured()["effect"], "irreversible", "{:#}", preview.structured());
     let change = &preview.structured()["change_set"]["changes"][0];
