@@ -81,7 +81,7 @@ impl Change {
 }
 
 /// One side for people. What is there is quoted, so that no name can look like `none`.
-fn side(value: &Value, width: usize) -> String {
+pub(super) fn side(value: &Value, width: usize) -> String {
     match value {
         Value::Null => "none".to_owned(),
         Value::String(text) => quoted(text, width),

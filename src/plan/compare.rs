@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::changes::side;
 use super::filed::{FiledPlan, PlanContent};
 use crate::call::refused::{Code, Refused};
 use crate::text::escape::quoted;
@@ -23,7 +24,7 @@ pub struct Difference {
 impl Difference {
     /// `tags.name: "a" → "b"` for people and models. Keys and values are of AWS's own making, or of anybody's who may tag.
     pub fn words(&self) -> String {
-        format!("{}: {} → {}", quoted(&self.path, LONGEST_PATH), side(&self.before), side(&self.now))
+        format!("{}: {} → {}", quoted(&self.path, LONGEST_PATH), side(&self.before, SIDE), side(&self.now, SIDE))
     }
 }
 
@@ -112,18 +113,10 @@ fn refusal(filed: &FiledPlan, found: Vec<Difference>) -> Refused {
     let data: Vec<Value> = shown
         .iter()
         .take(SHOWN)
-        .map(|d| json!({ "path": quoted(&d.path, LONGEST_PATH), "before": side(&d.before), "now": side(&d.now) }))
+        .map(|d| json!({ "path": quoted(&d.path, LONGEST_PATH), "before": side(&d.before, SIDE), "now": side(&d.now, SIDE) }))
         .collect();
     Refused::new(code, format!("plan `{id}`: {what}: {}", lines.join("; ")), again)
         .with_data(json!({ "plan_id": id, "differences": data }))
-}
-
-fn side(value: &Value) -> String {
-    match value {
-        Value::Null => "none".to_owned(),
-        Value::String(text) => quoted(text, SIDE),
-        other => quoted(&other.to_string(), SIDE),
-    }
 }
 
 #[cfg(test)]

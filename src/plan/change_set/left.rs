@@ -11,6 +11,7 @@ use crate::audit::event::{self, What};
 use crate::aws::models::Models;
 use crate::call::refused::{Code, Refused};
 use crate::call::request::Caller;
+use crate::call::reserved::OWN_CHANGE_SETS;
 use crate::config::Account;
 use crate::credentials::session_policy::SessionPolicy;
 use crate::names::{CallId, PlanId, Region};
@@ -26,9 +27,6 @@ const CURSOR: &str = "change-sets";
 
 /// Records that are read at once.
 const AT_ONCE: u32 = 500;
-
-/// How every change set of this server begins.
-const OURS: &str = "countersign-";
 
 /// Where change sets are deleted.
 #[derive(Clone, Debug)]
@@ -171,7 +169,7 @@ fn tell(change_set: &str, stack: &str, refused: &Refused) {
 /// Prepares to delete one, with credentials that are good for that alone.
 async fn begin(name: &str, probe: &Probe, places: &Places<'_>, pace: Pace) -> Result<Making, Refused> {
     let unknown = |message: String| Refused::new(Code::Internal, message, "look at the stack's change sets at AWS");
-    let stack = Stack::of(&probe.target).filter(|_| name.starts_with(OURS));
+    let stack = Stack::of(&probe.target).filter(|_| name.starts_with(OWN_CHANGE_SETS));
     let stack = stack.ok_or_else(|| unknown(format!("{} is no stack that is known", quoted(&probe.target, 200))))?;
     let account = places.accounts.iter().find(|account| account.id == stack.account);
     let account = account.ok_or_else(|| unknown(format!("account {} is not configured", quoted(stack.account, 20))))?;
