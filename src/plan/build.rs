@@ -106,12 +106,13 @@ pub async fn build(
         raised.extend(change_set::raised(set, call.call().call().spec().effect));
         steps.extend(change_set::steps(set));
     }
-    let chained =
-        Chained::look(call.call(), &dependents, steps, &arguments, identity.id(), undoes.as_ref(), with).await?;
+    let shown = shown(call.call(), &arguments, with)?;
+    let chained = Chained::look(call.call(), &dependents, steps, &shown, identity.id(), undoes.as_ref(), with).await?;
     raised.extend(chain::raised(&chained.chains, worst(&raised).max(call.effect())));
     let call = call.with_preview(worst(&raised), known)?;
     let tried = dry_run::run(call.call(), identity.id(), &arguments, with.cloud, with.canary).await?;
-    let found = Found { chained, dependents, raised, warnings, points, undo, undoes, dry_run: tried, change_set };
+    let found =
+        Found { shown, chained, dependents, raised, warnings, points, undo, undoes, dry_run: tried, change_set };
     let sheet = Sheet::new(&call, &arguments, identity, with, found).await?;
     Ok(Plan { call, arguments, sheet: Some(sheet) })
 }
@@ -146,7 +147,7 @@ struct Chained {
 
 impl Chained {
     /// Looks into what was done before; where that can't be read there is no plan. `shown_steps`: what the preview has
-    /// shown of things that the call doesn't name.
+    /// shown of things that the call doesn't name. `arguments`: without what is sensitive.
     async fn look(
         call: &ResolvedCall,
         dependents: &[super::filed::Dependents],
@@ -156,7 +157,7 @@ impl Chained {
         undoes: Option<&Undoes>,
         with: &Workbench<'_>,
     ) -> Result<Self, Refused> {
-        let mut steps = chain::of_call(call, dependents, &shown(call, arguments, with)?)?;
+        let mut steps = chain::of_call(call, dependents, arguments)?;
         steps.extend(shown_steps);
         steps.sort();
         steps.dedup();
@@ -198,6 +199,8 @@ fn shown(call: &ResolvedCall, arguments: &Value, with: &Workbench<'_>) -> Result
 
 /// What the preview found out.
 struct Found {
+    /// The arguments without what is sensitive.
+    shown: Value,
     chained: Chained,
     dependents: Vec<super::filed::Dependents>,
     raised: Vec<Raised>,
@@ -220,9 +223,8 @@ impl Sheet {
         let resolved = call.call();
         let validated = resolved.call();
         let spec = validated.spec();
-        let shown = shown(resolved, arguments, with)?;
         let reader = resolved.reader(with.cloud).await?;
-        let request = reader.sign(&spec.operation, &shown).await.map_err(|error| {
+        let request = reader.sign(&spec.operation, &found.shown).await.map_err(|error| {
             Refused::new(Code::PreviewFailed, format!("the request can't be built: {error}"), "correct the arguments")
         })?;
         let needs = call.needs();
@@ -251,9 +253,9 @@ impl Sheet {
             besides: found.chained.besides,
             warnings: found.warnings,
             arguments_digest: Digest::of("countersign.arguments.v1", arguments).map_err(|e| fault(&e))?,
-            changes: changes::rows(resolved, &shown),
+            changes: changes::rows(resolved, &found.shown),
             change_set: found.change_set,
-            arguments: shown,
+            arguments: found.shown,
             targets: resolved.targets().to_vec(),
             request,
             dry_run: found.dry_run,
