@@ -69,10 +69,12 @@ impl Catalog {
         let mut problems = Problems::new();
         let mut own = from_folders(&config.folders, facts, &mut problems);
         // What replaces a shipped tool is listed as that is; what is new is listed.
-        for draft in &mut own {
-            let replaced = shipped::TOOLS.iter().filter_map(|(_, text)| Head::read(text));
-            let replaced = replaced.into_iter().find(|head| head.name == draft.tool.name);
-            draft.tool.core.get_or_insert(replaced.is_none_or(|head| head.core == Some(true)));
+        if !own.is_empty() {
+            let heads: Vec<Head> = shipped::TOOLS.iter().filter_map(|(_, text)| Head::read(text)).collect();
+            for Draft { tool, .. } in &mut own {
+                let replaced = heads.iter().find(|head| head.name == tool.name);
+                tool.core.get_or_insert(replaced.is_none_or(|head| head.core == Some(true)));
+            }
         }
         let families = families(false, &mut problems);
         let tools = if own.is_empty() { shelved(&mut problems) } else { among_shipped(own, &mut problems) };

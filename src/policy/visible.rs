@@ -19,73 +19,52 @@ use crate::names::{Agent, Effect, Human};
 /// What can't be evaluated is hidden, and logged: every call of it would be denied for the same reason, so showing it
 /// would only send the agent into refusals, while its absence sends somebody to the log.
 pub fn visible(policies: &Policies, agent: &Agent, human: &Human) -> BTreeSet<String> {
-    match Looking::open(policies, agent, human) {
-        Ok(looking) => {
-            let tools = policies.vocabulary().tools().iter();
-            let shown = tools.filter(|tool| reachable(tool.effect).any(|effect| looking.possible(&tool.name, effect)));
-            shown.map(|tool| tool.name.clone()).collect()
-        }
-        Err(error) => {
-            tracing::warn!(%agent, %error, "no tools are shown, because policies can't be evaluated for this agent");
-            BTreeSet::new()
-        }
-    }
+    look(policies, agent, human).unwrap_or_else(|error| {
+        tracing::warn!(%agent, %error, "no tools are shown, because policies can't be evaluated for this agent");
+        BTreeSet::new()
+    })
 }
 
 /// The policies that were asked, and the action where one of them speaks of it. For actions that are alike in this the same
 /// comes out.
 type Alike = (Vec<String>, Option<EntityUid>);
 
-struct Looking<'a> {
-    policies: &'a Policies,
-    /// Policies whose conditions speak of the action.
-    of_action: BTreeSet<String>,
-    possible: HashMap<Alike, bool>,
-}
-
-impl<'a> Looking<'a> {
-    fn open(policies: &'a Policies, agent: &Agent, human: &Human) -> Result<Self, String> {
-        let of_action = policies.cedar().policies().filter(|policy| speaks_of_action(policy)).map(id).collect();
-        let mut looking = Self { policies, of_action, possible: HashMap::new() };
-        // One action of those that are alike is enough, and the schema needs no more tools than are asked about.
-        let mut asked: HashMap<Alike, (&str, Effect)> = HashMap::new();
-        for tool in policies.vocabulary().tools() {
-            for effect in reachable(tool.effect) {
-                if let Some(alike) = looking.alike(&tool.name, effect) {
-                    asked.entry(alike).or_insert((&tool.name, effect));
-                }
+fn look(policies: &Policies, agent: &Agent, human: &Human) -> Result<BTreeSet<String>, String> {
+    let of_action: BTreeSet<String> =
+        policies.cedar().policies().filter(|policy| speaks_of_action(policy)).map(id).collect();
+    let alike = |tool: &str, effect: Effect| -> Option<Alike> {
+        let asked = action(tool, effect);
+        let ids = policies.concerning_by_name(&asked)?;
+        let particular = ids.iter().any(|id| of_action.contains(id)).then_some(asked);
+        Some((ids, particular))
+    };
+    // One action of those that are alike is enough, and the schema needs no more tools than are asked about.
+    let mut groups: HashMap<Alike, Vec<(&str, Effect)>> = HashMap::new();
+    for tool in policies.vocabulary().tools() {
+        for effect in reachable(tool.effect) {
+            if let Some(alike) = alike(&tool.name, effect) {
+                groups.entry(alike).or_default().push((&tool.name, effect));
             }
         }
-        let tools: BTreeSet<&str> = asked.values().map(|(tool, _)| *tool).collect();
-        let schema = policies.schema_around(&|tool| tools.contains(tool.name.as_str()))?;
-        let agent = policies.principal(agent, human)?;
-        let uid = agent.uid();
-        let accounts = policies.people().accounts.iter().map(entities::account);
-        let mut known: Vec<Entity> = accounts.collect::<Result<_, _>>().map_err(|error| error.to_string())?;
-        known.push(agent);
-        let known = Entities::from_entities(known, None).map_err(|error| error.to_string())?;
-        let entities = PartialEntities::from_concrete(known, &schema).map_err(|error| error.to_string())?;
-        for (alike, (tool, effect)) in asked {
-            let decided = decided(policies, &action(tool, effect), &uid, &entities, &schema);
-            let possible = decided.unwrap_or_else(|error| {
+    }
+    let asked: BTreeSet<&str> = groups.values().filter_map(|group| group.first()).map(|(tool, _)| *tool).collect();
+    let schema = policies.schema_around(&|tool| asked.contains(tool.name.as_str()))?;
+    let agent = policies.principal(agent, human)?;
+    let uid = agent.uid();
+    let accounts = policies.people().accounts.iter().map(entities::account);
+    let mut known: Vec<Entity> = accounts.collect::<Result<_, _>>().map_err(|error| error.to_string())?;
+    known.push(agent);
+    let known = Entities::from_entities(known, None).map_err(|error| error.to_string())?;
+    let entities = PartialEntities::from_concrete(known, &schema).map_err(|error| error.to_string())?;
+    let possible = |group: &&Vec<(&str, Effect)>| {
+        group.first().is_some_and(|(tool, effect)| {
+            decided(policies, &action(tool, *effect), &uid, &entities, &schema).unwrap_or_else(|error| {
                 tracing::warn!(%tool, %effect, %error, "hidden, because policies can't be evaluated for it");
                 false
-            });
-            looking.possible.insert(alike, possible);
-        }
-        Ok(looking)
-    }
-
-    fn alike(&self, tool: &str, effect: Effect) -> Option<Alike> {
-        let asked = action(tool, effect);
-        let ids = self.policies.concerning_by_name(&asked)?;
-        let particular = ids.iter().any(|id| self.of_action.contains(id)).then_some(asked);
-        Some((ids, particular))
-    }
-
-    fn possible(&self, tool: &str, effect: Effect) -> bool {
-        self.alike(tool, effect).is_some_and(|alike| self.possible.get(&alike).copied().unwrap_or(false))
-    }
+            })
+        })
+    };
+    Ok(groups.values().filter(possible).flatten().map(|(tool, _)| (*tool).to_owned()).collect())
 }
 
 fn decided(

@@ -46,6 +46,8 @@ pub struct ToolWord {
 /// What policies can speak of here.
 #[derive(Clone, Debug)]
 pub struct Vocabulary {
+    /// What is the same for all tools, parsed.
+    base: SchemaFragment,
     plain: Schema,
     whole: Arc<OnceLock<Schema>>,
     text: String,
@@ -80,8 +82,10 @@ impl Vocabulary {
         };
         let (roles, groups) = (all(&ROLES, roles), all(&GROUPS, groups));
         let text = text(&tools, &roles, &groups);
-        let plain = schema(std::iter::empty(), &roles, &groups)?;
-        Ok(Self { plain, whole: Arc::default(), text, tools, roles, groups })
+        let written = format!("{BASE}{}", people(&roles, &groups));
+        let (base, _) = SchemaFragment::from_cedarschema_str(&written).map_err(wrong)?;
+        let plain = schema(&base, std::iter::empty())?;
+        Ok(Self { base, plain, whole: Arc::default(), text, tools, roles, groups })
     }
 
     /// The words for every tool and family of a catalog.
@@ -124,7 +128,7 @@ impl Vocabulary {
     /// # Errors
     /// Where Cedar doesn't take it.
     pub fn schema_of(&self, wanted: impl Fn(&ToolWord) -> bool) -> Result<Schema, NoVocabulary> {
-        schema(self.tools.iter().filter(|tool| wanted(tool)), &self.roles, &self.groups)
+        schema(&self.base, self.tools.iter().filter(|tool| wanted(tool)))
     }
 
     /// The schema's text, for `countersign policy schema` and for editors.
@@ -183,13 +187,8 @@ fn unnameable() -> EntityTypeName {
 }
 
 /// The schema of [`text`]. Its actions, most of it, are given as JSON: that takes a tenth of what Cedar's parser takes.
-fn schema<'a>(
-    tools: impl Iterator<Item = &'a ToolWord>,
-    roles: &BTreeSet<String>,
-    groups: &BTreeSet<String>,
-) -> Result<Schema, NoVocabulary> {
+fn schema<'a>(base: &SchemaFragment, tools: impl Iterator<Item = &'a ToolWord>) -> Result<Schema, NoVocabulary> {
     let tools: Vec<&ToolWord> = tools.collect();
-    let wrong = |error: miette::Report| NoVocabulary(chain_of(&error));
     let mut actions = Map::new();
     let mut add = |name: String, groups: &[&str], asked: bool| {
         let groups: Vec<Value> = groups.iter().map(|group| json!({ "id": group })).collect();
@@ -215,10 +214,12 @@ fn schema<'a>(
         }
     }
     let actions = json!({ "": { "entityTypes": {}, "actions": actions } });
-    let actions = SchemaFragment::from_json_value(actions).map_err(|error| wrong(miette::Report::new(error)))?;
-    let base = format!("{BASE}{}", people(roles, groups));
-    let (base, _) = SchemaFragment::from_cedarschema_str(&base).map_err(|error| wrong(miette::Report::new(error)))?;
-    Schema::from_schema_fragments([base, actions]).map_err(|error| wrong(miette::Report::new(error)))
+    let actions = SchemaFragment::from_json_value(actions).map_err(wrong)?;
+    Schema::from_schema_fragments([base.clone(), actions]).map_err(wrong)
+}
+
+fn wrong(error: impl miette::Diagnostic + Send + Sync + 'static) -> NoVocabulary {
+    NoVocabulary(chain_of(&miette::Report::new(error)))
 }
 
 fn people(roles: &BTreeSet<String>, groups: &BTreeSet<String>) -> String {
