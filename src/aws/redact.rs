@@ -78,9 +78,9 @@ enum Beside {
     Names,
 }
 
-/// Members that are marked or listed as secret and may be plain: service, structure, member, and which other one tells. Without it a stack
-/// could be changed by a parameter that nobody sees. AWS itself shows them to everybody who may read the resource; what is
-/// declared as secret there (`NoEcho`, `SecureString`) isn't among them.
+/// Members that are marked or listed as secret and may be plain: service, structure, member, and which other one tells.
+/// Without it a stack could be changed by a parameter that nobody sees. AWS itself shows them to everybody who may read the
+/// resource; what is declared as secret there (`NoEcho`, `SecureString`) isn't among them.
 const PLAIN_WHERE: &[(&str, &str, &str, &str, Beside)] = &[
     ("cloudformation", "Parameter", "ParameterValue", "ParameterKey", Beside::Names),
     ("cloudformation", "Output", "OutputValue", "OutputKey", Beside::Names),
@@ -91,7 +91,6 @@ const PLAIN_WHERE: &[(&str, &str, &str, &str, Beside)] = &[
 
 /// Names that people give to secrets, besides [`SECRET_NAMES`].
 const SOUNDING_SECRET: &[&str] = &[
-    "apikey",
     "auth",
     "cert",
     "cred",
