@@ -3,7 +3,7 @@
 use countersign::sandbox::{DEV, SandboxAccount};
 use serde_json::{Value, json};
 
-use crate::support::clouds::{root_call, table_exists};
+use crate::support::clouds::{create_stack, root_call, stack, table_exists, table_resource as table};
 use crate::support::{Act, Installation, NEWEST, OLDER, Session, sandbox, with};
 
 const POLICY: &str = r#"
@@ -12,14 +12,6 @@ const POLICY: &str = r#"
 forbid (principal, action in [Action::"change", Action::"secret"], resource)
 unless { context.previewed && context.confirmed };
 "#;
-
-fn table(name: &str) -> Value {
-    json!({ "Type": "AWS::DynamoDB::Table", "Properties": {
-        "TableName": name, "BillingMode": "PAY_PER_REQUEST",
-        "AttributeDefinitions": [{ "AttributeName": "id", "AttributeType": "S" }],
-        "KeySchema": [{ "AttributeName": "id", "KeyType": "HASH" }],
-    } })
-}
 
 fn template(resources: Value) -> String {
     json!({ "Resources": resources }).to_string()
@@ -30,22 +22,8 @@ fn topic() -> Value {
 }
 
 /// A stack of the test's own with a table and a topic.
-async fn stack(account: &SandboxAccount, name: &str) {
-    let body = template(json!({ "Orders": table(name), "Note": topic() }));
-    let made = json!({ "StackName": name, "TemplateBody": body });
-    root_call(account, "cloudformation:CreateStack", made).await.unwrap();
-    for _ in 0..100 {
-        if state(account, name).await["StackStatus"] == "CREATE_COMPLETE" {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
-    panic!("the stack `{name}` is not made");
-}
-
-async fn state(account: &SandboxAccount, name: &str) -> Value {
-    let found = root_call(account, "cloudformation:DescribeStacks", json!({ "StackName": name })).await;
-    found.unwrap()["Stacks"][0].clone()
+async fn with_table(account: &SandboxAccount, name: &str) {
+    create_stack(account, name, &template(json!({ "Orders": table(name), "Note": topic() }))).await;
 }
 
 async fn change_sets(account: &SandboxAccount, name: &str) -> Value {
@@ -66,10 +44,10 @@ fn update(name: &str, resources: Value) -> Value {
 #[tokio::test]
 async fn an_update_that_removes_a_table_is_irreversible_and_its_preview_leaves_nothing() {
     let name = "change-sets-remove";
-    stack(&DEV, name).await;
+    with_table(&DEV, name).await;
     let installation = installation().await;
     let session = Session::start(&installation, OLDER[1].clone(), Act::Obeys).await;
-    let before = state(&DEV, name).await;
+    let before = stack(&DEV, name).await;
 
     let call = update(name, json!({ "Note": topic() }));
     let preview = session.call("cloudformation_update_stack", call.clone()).await;
@@ -77,7 +55,7 @@ async fn an_update_that_removes_a_table_is_irreversible_and_its_preview_leaves_n
     assert_eq!(plan["effect"], "irreversible", "{plan:#}");
     let change = &plan["change_set"]["changes"][0];
     assert_eq!((&change["action"], &change["logical_id"]), (&json!("Remove"), &json!("Orders")), "{plan:#}");
-    assert_eq!(state(&DEV, name).await, before);
+    assert_eq!(stack(&DEV, name).await, before);
     assert_eq!(change_sets(&DEV, name).await, json!([]));
     assert!(table_exists(&DEV, name).await);
     let record = installation.record();
@@ -96,7 +74,7 @@ async fn an_update_that_removes_a_table_is_irreversible_and_its_preview_leaves_n
 #[tokio::test]
 async fn replacing_raises_adding_does_not_and_nothing_to_change_is_refused() {
     let name = "change-sets-others";
-    stack(&DEV, name).await;
+    with_table(&DEV, name).await;
     let installation = installation().await;
     let session = Session::start(&installation, OLDER[1].clone(), Act::Obeys).await;
     let cases = [
@@ -128,11 +106,7 @@ async fn an_update_that_takes_protection_off_is_destructive_and_one_of_tags_is_n
         }
         resources
     };
-    let body = template(guarded(true, json!({})));
-    root_call(&DEV, "cloudformation:CreateStack", json!({ "StackName": name, "TemplateBody": body })).await.unwrap();
-    while state(&DEV, name).await["StackStatus"] != "CREATE_COMPLETE" {
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
+    create_stack(&DEV, name, &template(guarded(true, json!({})))).await;
     let installation = installation().await;
     let session = Session::start(&installation, OLDER[1].clone(), Act::Obeys).await;
     let mut told = Vec::new();
@@ -164,7 +138,7 @@ fn create(name: &str) -> Value {
 #[tokio::test]
 async fn what_a_stack_removes_or_makes_is_a_step_of_a_chain_with_other_calls() {
     let (name, other) = ("change-sets-chain", "change-sets-chain-2");
-    stack(&DEV, name).await;
+    with_table(&DEV, name).await;
     let installation = installation().await;
     let session = Session::start(&installation, OLDER[1].clone(), Act::Obeys).await;
     let call = update(name, json!({ "Note": topic() }));

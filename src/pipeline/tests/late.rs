@@ -14,15 +14,7 @@ async fn deleted_while(
 ) -> (Arc<Desk>, Value, Answered) {
     desk.cloud.change("dynamodb:DescribeBackup", backup("CREATING"));
     let plan = desk.preview("dynamodb_delete_table", delete()).await;
-    let Value::Object(arguments) = apply(delete(), &plan) else { panic!("arguments are an object") };
-    let caller = Caller {
-        agent: Agent::new("agent"),
-        human: Human::new("ann"),
-        session: SessionId::new("s"),
-        client: ClientInfo::default(),
-        source: None,
-    };
-    let request = ToolRequest { call: CallId::fresh(), tool: "dynamodb_delete_table".into(), arguments, caller };
+    let request = request("ann", "dynamodb_delete_table", apply(delete(), &plan));
     let desk = Arc::new(desk);
     let under_way = tokio::spawn({
         let desk = Arc::clone(&desk);

@@ -74,6 +74,19 @@ struct Desk {
     _folder: tempfile::TempDir,
 }
 
+/// A call of the agent for a human.
+fn request(human: &str, tool: &str, arguments: Value) -> ToolRequest {
+    let Value::Object(arguments) = arguments else { panic!("arguments are an object") };
+    let caller = Caller {
+        agent: Agent::new("agent"),
+        human: Human::new(human),
+        session: SessionId::new("s"),
+        client: ClientInfo::default(),
+        source: None,
+    };
+    ToolRequest { call: CallId::fresh(), tool: tool.to_owned(), arguments, caller }
+}
+
 /// No termination protection.
 fn unprotected() -> Value {
     json!({ "DisableApiTermination": { "Value": false } })
@@ -167,20 +180,7 @@ impl Desk {
         arguments: Value,
         person: &Person,
     ) -> Result<Answered, StoreError> {
-        let Value::Object(arguments) = arguments else { panic!("arguments are an object") };
-        let request = ToolRequest {
-            call: CallId::fresh(),
-            tool: tool.to_owned(),
-            arguments,
-            caller: Caller {
-                agent: Agent::new("agent"),
-                human: Human::new(human),
-                session: SessionId::new("s"),
-                client: ClientInfo::default(),
-                source: None,
-            },
-        };
-        let recorded = self.pipeline.handle(request, person, CancellationToken::new()).await?;
+        let recorded = self.pipeline.handle(request(human, tool, arguments), person, CancellationToken::new()).await?;
         Ok(recorded.answer().clone())
     }
 

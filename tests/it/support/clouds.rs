@@ -77,6 +77,34 @@ pub(crate) async fn create_table(account: &SandboxAccount, name: &str) {
     root_call(account, "dynamodb:CreateTable", arguments).await.unwrap();
 }
 
+/// A DynamoDB table as a resource of a template.
+pub(crate) fn table_resource(name: &str) -> Value {
+    json!({ "Type": "AWS::DynamoDB::Table", "Properties": {
+        "TableName": name, "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": [{ "AttributeName": "id", "AttributeType": "S" }],
+        "KeySchema": [{ "AttributeName": "id", "KeyType": "HASH" }],
+    } })
+}
+
+/// Makes a stack of the test's own in the sandbox, and waits until it is there.
+pub(crate) async fn create_stack(account: &SandboxAccount, name: &str, template: &str) {
+    let made = json!({ "StackName": name, "TemplateBody": template });
+    root_call(account, "cloudformation:CreateStack", made).await.unwrap();
+    for _ in 0..100 {
+        if stack(account, name).await["StackStatus"] == "CREATE_COMPLETE" {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("the stack `{name}` is not made");
+}
+
+/// A stack in the sandbox, as CloudFormation tells of it.
+pub(crate) async fn stack(account: &SandboxAccount, name: &str) -> Value {
+    let found = root_call(account, "cloudformation:DescribeStacks", json!({ "StackName": name })).await;
+    found.unwrap()["Stacks"][0].clone()
+}
+
 /// Whether a DynamoDB table is in the sandbox.
 pub(crate) async fn table_exists(account: &SandboxAccount, name: &str) -> bool {
     match root_call(account, "dynamodb:DescribeTable", json!({ "TableName": name })).await {

@@ -29,6 +29,21 @@ use serde_json::{Value, json};
 
 use crate::support::{Act, Answer, Installation, Instance, Session, Stub};
 
+/// For snapshots of what people and agents read, without what differs from run to run.
+fn steady() -> insta::Settings {
+    let mut settings = insta::Settings::clone_current();
+    settings.add_filter(r"\bplan-?[0-9a-zA-Z]{26}\b|\b[0-9a-hjkmnp-tv-zA-HJKMNP-TV-Z]{26}\b", "[plan]");
+    settings.add_filter(r"\b[0-9a-f]{64}\b", "[digest]");
+    settings.add_filter(r"\([0-9a-f]{12}\)", "([digest])");
+    settings.add_filter(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)?", "[time]");
+    settings.add_filter(r"\b(i|vol|eni)-[0-9a-f]{17}\b", "[$1]");
+    settings.add_filter(r"sha256 [0-9a-f]{16}", "sha256 [start]");
+    settings.add_filter(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", "[uuid]");
+    settings.add_filter(r"127\.0\.0\.1:\d+", "127.0.0.1:[port]");
+    settings.add_filter(r"\b1[78]\d{8}(\.\d+)?\b", "[seconds]");
+    settings
+}
+
 /// The instance that most of these tests are about.
 const WEB: &str = "i-0123456789abcdef0";
 
